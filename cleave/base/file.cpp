@@ -1,0 +1,256 @@
+#include "cleave/base/file.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <fcntl.h>
+#include <random>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleave/base/internal/fail.h"
+
+namespace cleave {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// What one read or write asks of the kernel at most; Linux itself stops at 2 GiB.
+constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
+
+Error os_error(std::string_view call, const fs::path& path, int number = errno) {
+  return error(IoError::io_error, "{}", call)
+      .with_subject("path", path.native())
+      .with_os_error(number);
+}
+
+// Calls f() until it is not interrupted by a signal.
+template <class F>
+auto retry(F f) {
+  decltype(f()) result;
+  do {
+    result = f();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+FileInfo to_info(const struct stat& st) {
+  FileInfo info;
+  info.mode = st.st_mode;
+  info.type = S_ISREG(st.st_mode)   ? FileType::regular
+              : S_ISDIR(st.st_mode) ? FileType::directory
+              : S_ISLNK(st.st_mode) ? FileType::symlink
+                                    : FileType::other;
+  info.executable = (st.st_mode & S_IXUSR) != 0;
+  info.size = static_cast<std::uint64_t>(st.st_size);
+  info.device = st.st_dev;
+  info.inode = st.st_ino;
+  return info;
+}
+
+fs::path directory_of(const fs::path& path) {
+  const fs::path parent = path.parent_path();
+  return parent.empty() ? fs::path(".") : parent;
+}
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+void FileDescriptor::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+std::string_view file_type_name(std::uint32_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return "regular file";
+    case S_IFDIR: return "folder";
+    case S_IFLNK: return "symlink";
+    case S_IFIFO: return "fifo";
+    case S_IFSOCK: return "socket";
+    case S_IFBLK: return "block device";
+    case S_IFCHR: return "character device";
+    default: return "file of unknown type";
+  }
+}
+
+Result<FileDescriptor> open_file(const fs::path& path, int flags, unsigned mode) {
+  const int fd = retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd < 0) return fail(os_error("open", path));
+  return FileDescriptor(fd);
+}
+
+Result<FileInfo> file_info(int fd, const fs::path& name) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) return fail(os_error("stat", name));
+  return to_info(st);
+}
+
+Result<FileInfo> file_info(const fs::path& path, FollowSymlinks follow) {
+  struct stat st;
+  const int flags = follow == FollowSymlinks::yes ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (::fstatat(AT_FDCWD, path.c_str(), &st, flags) != 0) return fail(os_error("stat", path));
+  return to_info(st);
+}
+
+Result<std::size_t> read_some(int fd, MutableByteSpan into, const fs::path& name) {
+  const std::size_t want = std::min(into.size(), kMaxTransfer);
+  const ssize_t n = retry([&] { return ::read(fd, into.data(), want); });
+  if (n < 0) return fail(os_error("read", name));
+  return static_cast<std::size_t>(n);
+}
+
+Result<> read_exact_at(int fd, MutableByteSpan into, std::uint64_t offset, const fs::path& name) {
+  while (!into.empty()) {
+    const std::size_t want = std::min(into.size(), kMaxTransfer);
+    const ssize_t n =
+        retry([&] { return ::pread(fd, into.data(), want, static_cast<off_t>(offset)); });
+    if (n < 0) return fail(os_error("read", name));
+    if (n == 0) {
+      return fail(
+          error(IoError::unexpected_end).with_subject("path", name.native()).with_offset(offset));
+    }
+    into = into.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+Result<> write_all(int fd, ByteSpan bytes, const fs::path& name) {
+  while (!bytes.empty()) {
+    const std::size_t want = std::min(bytes.size(), kMaxTransfer);
+    const ssize_t n = retry([&] { return ::write(fd, bytes.data(), want); });
+    if (n < 0) return fail(os_error("write", name));
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset, const fs::path& name) {
+  while (!bytes.empty()) {
+    const std::size_t want = std::min(bytes.size(), kMaxTransfer);
+    const ssize_t n =
+        retry([&] { return ::pwrite(fd, bytes.data(), want, static_cast<off_t>(offset)); });
+    if (n < 0) return fail(os_error("write", name));
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+Result<> sync_data(int fd, const fs::path& name) {
+  // Not retried on any error: after a failed sync the kernel may call lost pages clean.
+#if defined(__linux__)
+  if (::fdatasync(fd) != 0) return fail(os_error("sync", name));
+#else
+  if (::fsync(fd) != 0) return fail(os_error("sync", name));
+#endif
+  return {};
+}
+
+Result<> sync_directory(const fs::path& directory) {
+  const FileDescriptor fd = CLEAVE_TRY(open_file(directory, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return fail(os_error("sync", directory));
+  return {};
+}
+
+Result<FileSource> FileSource::open(const fs::path& path) {
+  // O_NONBLOCK: opening a FIFO must not wait for its other end.
+  FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY | O_NONBLOCK));
+  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
+  if (info.type != FileType::regular) {
+    return fail(error(IoError::unsupported_file_type, "{} where a regular file is needed",
+                      file_type_name(info.mode))
+                    .with_subject("path", path.native()));
+  }
+  return FileSource(std::move(fd), path, info);
+}
+
+FileSource FileSource::standard_input() {
+  // Not a regular file as far as hints go: its position is unknown.
+  return {FileDescriptor(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)), "standard input", FileInfo()};
+}
+
+Result<std::size_t> FileSource::read(MutableByteSpan into) {
+  const std::size_t n = CLEAVE_TRY(read_some(fd_.get(), into, name_));
+  position_ += n;
+  return n;
+}
+
+std::optional<std::uint64_t> FileSource::remaining() const {
+  if (info_.type != FileType::regular) return std::nullopt;
+  return info_.size - std::min(info_.size, position_);
+}
+
+fs::path temporary_name_beside(const fs::path& path) {
+  std::random_device random;
+  std::string name = "." + path.filename().native();
+  name.resize(std::min<std::size_t>(name.size(), NAME_MAX - 32));
+  name += fmt::format(".cleave-{:08x}{:08x}", random(), random());
+  return directory_of(path) / name;
+}
+
+Result<OutputFile> OutputFile::create(const fs::path& path, Overwrite overwrite) {
+  struct stat st;
+  if (overwrite == Overwrite::no && ::lstat(path.c_str(), &st) == 0) {
+    return fail(error(IoError::output_exists).with_subject("path", path.native()));
+  }
+  OutputFile file;
+  file.path_ = path;
+  file.overwrite_ = overwrite;
+#if defined(O_TMPFILE)
+  // An unnamed file gets its name through /proc.
+  if (::access("/proc/self/fd", X_OK) == 0) {
+    if (auto fd = open_file(directory_of(path), O_WRONLY | O_TMPFILE)) {
+      file.fd_ = *std::move(fd);
+      return file;
+    }
+  }
+#endif
+  file.temporary_ = temporary_name_beside(path);
+  file.fd_ = CLEAVE_TRY(open_file(file.temporary_, O_WRONLY | O_CREAT | O_EXCL));
+  return file;
+}
+
+Result<> OutputFile::commit() {
+  if (temporary_.empty()) {
+    const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
+    const auto link_as = [&](const fs::path& name) {
+      return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW);
+    };
+    if (link_as(path_) == 0) return {};
+    if (errno != EEXIST) return fail(os_error("create", path_));
+    if (overwrite_ == Overwrite::no) {
+      return fail(error(IoError::output_exists).with_subject("path", path_.native()));
+    }
+    // A link cannot replace a file, a rename can.
+    const fs::path temporary = temporary_name_beside(path_);
+    if (link_as(temporary) != 0) return fail(os_error("create", temporary));
+    temporary_ = temporary;
+  }
+#if defined(RENAME_NOREPLACE)
+  const unsigned flags = overwrite_ == Overwrite::no ? RENAME_NOREPLACE : 0;
+  const int result =
+      ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), flags);
+#else
+  const int result = ::rename(temporary_.c_str(), path_.c_str());
+#endif
+  if (result != 0) return fail(os_error("create", path_));
+  temporary_.clear();
+  fd_.close();
+  return {};
+}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty() && fd_.is_open()) ::unlink(temporary_.c_str());
+}
+
+}  // namespace cleave

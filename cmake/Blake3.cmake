@@ -1,0 +1,42 @@
+# cleave_blake3: an installed libblake3, else a static library of the official C and assembly sources in a folder outside
+# this tree (Debian 12 has no libblake3, but ships those sources in librust-blake3-dev).
+
+set(CLEAVE_BLAKE3_SOURCE_DIR "" CACHE PATH "Folder with blake3.c; empty: an installed libblake3, else Debian's sources")
+
+if(NOT CLEAVE_BLAKE3_SOURCE_DIR)
+  find_package(BLAKE3 QUIET)
+  if(BLAKE3_FOUND)
+    add_library(cleave_blake3 INTERFACE)
+    target_link_libraries(cleave_blake3 INTERFACE BLAKE3::blake3)
+    cleave_dependency(cleave_blake3 PACKAGE BLAKE3 PKGCONFIG libblake3)
+    return()
+  endif()
+endif()
+
+set(dir ${CLEAVE_BLAKE3_SOURCE_DIR})
+if(NOT dir)
+  file(GLOB found /usr/share/cargo/registry/blake3-1.*/c/blake3.c)
+  list(SORT found COMPARE NATURAL ORDER DESCENDING)
+  if(found)
+    list(GET found 0 found)
+    cmake_path(GET found PARENT_PATH dir)
+  endif()
+endif()
+if(NOT EXISTS "${dir}/blake3.c")
+  message(FATAL_ERROR "BLAKE3 not found. Install libblake3 with its header, or on Debian 12: apt install librust-blake3-dev; "
+                      "or set CLEAVE_BLAKE3_SOURCE_DIR to the folder 'c' of the official BLAKE3 sources.")
+endif()
+message(STATUS "BLAKE3 from sources in ${dir}")
+
+add_library(cleave_blake3 STATIC ${dir}/blake3.c ${dir}/blake3_dispatch.c ${dir}/blake3_portable.c)
+target_include_directories(cleave_blake3 SYSTEM INTERFACE $<BUILD_INTERFACE:${dir}>)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  enable_language(ASM)
+  foreach(simd sse2 sse41 avx2 avx512)
+    target_sources(cleave_blake3 PRIVATE ${dir}/blake3_${simd}_x86-64_unix.S)
+  endforeach()
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  target_sources(cleave_blake3 PRIVATE ${dir}/blake3_neon.c)
+  target_compile_definitions(cleave_blake3 PRIVATE BLAKE3_USE_NEON=1)
+endif()
+cleave_dependency(cleave_blake3 LIBS -lcleave_blake3)

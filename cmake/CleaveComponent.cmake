@@ -1,0 +1,110 @@
+# cleave_component(NAME SOURCES … [HEADERS …] [TESTS …] [BENCHES …] [DEPENDS …] [LINKS …] [INTERNAL])
+#
+# One component of the library, in the folder cleave/NAME: target cleave_NAME, alias cleave::NAME.
+#   HEADERS  public ones are installed; those in internal/ are not. x.h is generated where x.h.in exists.
+#   TESTS    become the GoogleTest program cleave_NAME_test, BENCHES the benchmark program cleave_NAME_bench
+#   DEPENDS  other components, by their short names; public
+#   LINKS    third-party targets of Dependencies.cmake; private, since no public header mentions a third-party type
+#   INTERNAL the component is not installed
+function(cleave_component name)
+  cmake_parse_arguments(arg "INTERNAL" "" "SOURCES;HEADERS;TESTS;BENCHES;DEPENDS;LINKS" ${ARGN})
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "cleave_component(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+
+  set(generated_dir ${PROJECT_BINARY_DIR}/generated)
+  set(private_headers)
+  set(public_headers)
+  set(generated_headers)
+  foreach(header IN LISTS arg_HEADERS)
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${header}.in)
+      configure_file(${header}.in ${generated_dir}/cleave/${name}/${header} @ONLY)
+      list(APPEND generated_headers ${generated_dir}/cleave/${name}/${header})
+    elseif(header MATCHES "^internal/")
+      list(APPEND private_headers ${header})
+    else()
+      list(APPEND public_headers ${header})
+    endif()
+  endforeach()
+
+  set(target cleave_${name})
+  set(kind)
+  if(arg_INTERNAL)
+    set(kind STATIC)
+  endif()
+  add_library(${target} ${kind} ${arg_SOURCES} ${private_headers})
+  add_library(cleave::${name} ALIAS ${target})
+  target_sources(${target} PUBLIC
+    FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${public_headers}
+    FILE_SET generated TYPE HEADERS BASE_DIRS ${generated_dir} FILES ${generated_headers})
+  target_compile_features(${target} PUBLIC cxx_std_23)
+  cleave_feature_definitions(${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERSION ${PROJECT_VERSION}
+                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  list(TRANSFORM arg_DEPENDS PREPEND cleave::)
+  target_link_libraries(${target} PUBLIC ${arg_DEPENDS})
+  cleave_link_third_party(${target} ${arg_LINKS})
+
+  if(NOT arg_INTERNAL)
+    set_property(GLOBAL APPEND PROPERTY CLEAVE_COMPONENTS ${name})
+    set_property(GLOBAL APPEND PROPERTY CLEAVE_LINKED ${arg_LINKS})
+    install(TARGETS ${target} EXPORT cleaveTargets FILE_SET HEADERS FILE_SET generated)
+  endif()
+  if(arg_TESTS AND CLEAVE_WITH_TESTS)
+    cleave_test(${name} SOURCES ${arg_TESTS} DEPENDS ${name} LINKS ${arg_LINKS})
+  endif()
+  if(arg_BENCHES AND CLEAVE_WITH_BENCH)
+    add_executable(${target}_bench ${arg_BENCHES})
+    target_link_libraries(${target}_bench PRIVATE ${target} benchmark::benchmark_main)
+    cleave_feature_definitions(${target}_bench)
+    cleave_link_third_party(${target}_bench ${arg_LINKS})
+  endif()
+endfunction()
+
+# cleave_test(NAME SOURCES … [DEPENDS …] [LINKS …])
+#
+# A GoogleTest program cleave_NAME_test; each of its tests becomes a CTest test with the label NAME. The tests know
+# CLEAVE_TEST_DATA (the folder tests/data) and, after all components, the command as CLEAVE_COMMAND.
+function(cleave_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
+  set(target cleave_${name}_test)
+  add_executable(${target} ${arg_SOURCES})
+  list(TRANSFORM arg_DEPENDS PREPEND cleave::)
+  target_link_libraries(${target} PRIVATE ${arg_DEPENDS} rapidcheck GTest::gmock_main)
+  target_compile_definitions(${target} PRIVATE CLEAVE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  if(TARGET cleave)
+    target_compile_definitions(${target} PRIVATE CLEAVE_COMMAND="$<TARGET_FILE:cleave>")
+    add_dependencies(${target} cleave)
+  endif()
+  cleave_feature_definitions(${target})
+  cleave_link_third_party(${target} ${arg_LINKS})
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name} TIMEOUT 300)
+endfunction()
+
+# Every CLEAVE_WITH_X that sources may ask for, as 0 or 1.
+function(cleave_feature_definitions target)
+  foreach(feature TBB ZSTD BOOST)
+    target_compile_definitions(${target} PRIVATE CLEAVE_WITH_${feature}=$<BOOL:${CLEAVE_WITH_${feature}}>)
+  endforeach()
+endfunction()
+
+# Links third-party targets privately; leaves out those whose option is off.
+function(cleave_link_third_party target)
+  foreach(link IN LISTS ARGN)
+    string(MAKE_C_IDENTIFIER ${link} id)
+    get_property(known GLOBAL PROPERTY CLEAVE_DEP_${id})
+    if(NOT known)
+      message(FATAL_ERROR "${target} links ${link}, which cmake/Dependencies.cmake does not record")
+    endif()
+    get_property(option GLOBAL PROPERTY CLEAVE_DEP_${id}_WHEN)
+    if(option AND NOT ${option})
+      continue()
+    endif()
+    get_property(header_only GLOBAL PROPERTY CLEAVE_DEP_${id}_HEADER_ONLY)
+    if(header_only)
+      target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${link}>)
+    else()
+      target_link_libraries(${target} PRIVATE ${link})
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,67 @@
+# The installed package: find_package(cleave) and pkg-config.
+include(CMakePackageConfigHelpers)
+
+get_property(components GLOBAL PROPERTY CLEAVE_COMPONENTS)
+get_property(linked GLOBAL PROPERTY CLEAVE_LINKED)
+list(REMOVE_DUPLICATES linked)
+if(NOT components)
+  return()
+endif()
+
+set(CLEAVE_FIND_DEPENDENCIES "")
+set(requires "")
+set(third_party_libs "")
+foreach(link IN LISTS linked)
+  string(MAKE_C_IDENTIFIER ${link} id)
+  get_property(option GLOBAL PROPERTY CLEAVE_DEP_${id}_WHEN)
+  if(option AND NOT ${option})
+    continue()
+  endif()
+  get_property(package GLOBAL PROPERTY CLEAVE_DEP_${id}_PACKAGE)
+  get_property(module GLOBAL PROPERTY CLEAVE_DEP_${id}_PKGCONFIG)
+  get_property(libs GLOBAL PROPERTY CLEAVE_DEP_${id}_LIBS)
+  if(package)
+    list(JOIN package " " package)
+    string(APPEND CLEAVE_FIND_DEPENDENCIES "find_dependency(${package})\n")
+  endif()
+  list(APPEND requires ${module})
+  list(APPEND third_party_libs ${libs})
+endforeach()
+if("cleave_blake3" IN_LIST linked)
+  install(TARGETS cleave_blake3 EXPORT cleaveTargets)
+endif()
+
+set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cleave)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/cleaveConfig.cmake.in cleaveConfig.cmake
+                              INSTALL_DESTINATION ${cmake_dir})
+write_basic_package_version_file(cleaveConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(EXPORT cleaveTargets NAMESPACE cleave:: DESTINATION ${cmake_dir})
+install(FILES ${PROJECT_BINARY_DIR}/cleaveConfig.cmake ${PROJECT_BINARY_DIR}/cleaveConfigVersion.cmake
+              cmake/FindLMDB.cmake cmake/FindZSTD.cmake cmake/FindBLAKE3.cmake
+        DESTINATION ${cmake_dir})
+
+# Static libraries need their third parties named in every link; shared ones have them inside.
+list(REVERSE components)
+list(TRANSFORM components PREPEND -lcleave_)
+list(JOIN components " " PC_LIBS)
+list(JOIN requires " " requires)
+list(JOIN third_party_libs " " third_party_libs)
+set(PC_REQUIRES "")
+set(PC_REQUIRES_PRIVATE "")
+if(BUILD_SHARED_LIBS)
+  set(PC_REQUIRES_PRIVATE "${requires}")
+else()
+  set(PC_REQUIRES "${requires}")
+  string(APPEND PC_LIBS " ${third_party_libs}")
+endif()
+# An absolute GNUInstallDirs folder replaces the prefix.
+cmake_path(APPEND libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+cmake_path(APPEND includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/cleave.pc.in cleave.pc.part @ONLY)
+# The prefix is only known when installing (cmake --install --prefix).
+install(CODE "
+  file(READ \"${PROJECT_BINARY_DIR}/cleave.pc.part\" pc)
+  get_filename_component(prefix \"\${CMAKE_INSTALL_PREFIX}\" ABSOLUTE)
+  string(PREPEND pc \"prefix=\${prefix}\\n\")
+  file(WRITE \"${PROJECT_BINARY_DIR}/cleave.pc\" \"\${pc}\")")
+install(FILES ${PROJECT_BINARY_DIR}/cleave.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
