@@ -16,7 +16,11 @@ constexpr std::size_t kMaxSubject = 160;
 }  // namespace
 
 void Error::append(std::string_view text) {
-  const std::size_t n = std::min(text.size(), kMaxText - size_);
+  std::size_t n = std::min(text.size(), kMaxText - size_);
+  // Not in the middle of a UTF-8 sequence.
+  if (n < text.size()) {
+    while (n > 0 && (static_cast<std::uint8_t>(text[n]) & 0xc0) == 0x80) --n;
+  }
   std::memcpy(text_ + size_, text.data(), n);
   size_ = static_cast<std::uint16_t>(size_ + n);
 }

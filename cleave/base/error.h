@@ -102,10 +102,13 @@ ErrorInfo describe(IoError code);
 
 // Takes the value out of a Result, or returns its error from the calling function:
 //   Bytes bytes = CLEAVE_TRY(read_file(path));
-#define CLEAVE_TRY(expression)                                            \
-  __extension__({                                                         \
-    auto&& cleave_result = (expression);                                  \
-    if (!cleave_result) [[unlikely]]                                      \
-      return std::unexpected(std::move(cleave_result).error());           \
-    *std::move(cleave_result);                                            \
+#define CLEAVE_TRY(expression) CLEAVE_TRY_AS(expression, CLEAVE_JOIN(cleave_result_, __COUNTER__))
+#define CLEAVE_JOIN(a, b) CLEAVE_JOIN_EXPANDED(a, b)
+#define CLEAVE_JOIN_EXPANDED(a, b) a##b
+#define CLEAVE_TRY_AS(expression, result)                \
+  __extension__({                                        \
+    auto&& result = (expression);                        \
+    if (!result) [[unlikely]]                            \
+      return std::unexpected(std::move(result).error()); \
+    *std::move(result);                                  \
   })

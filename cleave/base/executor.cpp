@@ -69,9 +69,13 @@ class TbbExecutor final : public Executor {
     return static_cast<std::size_t>(arena_.max_concurrency());
   }
   void run(std::size_t count, FunctionRef<void(std::size_t)> body) override {
+    // Isolated: a thread that waits for a nested run() must not start a piece of the outer one, which
+    // may in turn wait for what that thread is in the middle of.
     arena_.execute([&] {
-      tbb::parallel_for(std::size_t{0}, count, [&](std::size_t i) { body(i); },
-                        tbb::simple_partitioner());
+      tbb::this_task_arena::isolate([&] {
+        tbb::parallel_for(std::size_t{0}, count, [&](std::size_t i) { body(i); },
+                          tbb::simple_partitioner());
+      });
     });
   }
 
@@ -97,10 +101,10 @@ std::unique_ptr<Executor> make_executor(std::size_t threads) {
   if (threads == 0) threads = available_cores();
   if (threads == 1) return make_inline_executor();
 #if CLEAVE_WITH_TBB
-  return std::make_unique<TbbExecutor>(threads);
-#else
-  return make_thread_executor(threads);
+  // Of more threads than cores TBB gives none, and says so on stderr.
+  if (threads <= available_cores()) return std::make_unique<TbbExecutor>(threads);
 #endif
+  return make_thread_executor(threads);
 }
 
 std::unique_ptr<Executor> make_inline_executor() {

@@ -43,10 +43,29 @@ FileInfo to_info(const struct stat& st) {
               : S_ISLNK(st.st_mode) ? FileType::symlink
                                     : FileType::other;
   info.executable = (st.st_mode & S_IXUSR) != 0;
+#if defined(__APPLE__)
+  const struct timespec& modified = st.st_mtimespec;
+#else
+  const struct timespec& modified = st.st_mtim;
+#endif
+  info.modified = modified.tv_sec * std::int64_t{1'000'000'000} + modified.tv_nsec;
   info.size = static_cast<std::uint64_t>(st.st_size);
   info.device = st.st_dev;
   info.inode = st.st_ino;
   return info;
+}
+
+// rename() that fails with EEXIST where it would replace something.
+int rename_to_new(const fs::path& from, const fs::path& to) {
+#if defined(RENAME_NOREPLACE)
+  const int result =
+      ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+  if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
+#endif
+  // Not every filesystem has that (NFS).
+  if (::link(from.c_str(), to.c_str()) != 0) return -1;
+  ::unlink(from.c_str());
+  return 0;
 }
 
 fs::path directory_of(const fs::path& path) {
@@ -174,6 +193,13 @@ Result<FileSource> FileSource::open(const fs::path& path) {
   return FileSource(std::move(fd), path, info);
 }
 
+Result<> FileSource::check_unchanged() const {
+  const FileInfo now = CLEAVE_TRY(file_info(fd_.get(), name_));
+  if (now.size == info_.size && now.modified == info_.modified) return {};
+  return fail(error(IoError::file_changed, "it was written to while it was read")
+                  .with_subject("path", name_.native()));
+}
+
 FileSource FileSource::standard_input() {
   // Not a regular file as far as hints go: its position is unknown.
   return {FileDescriptor(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)), "standard input", FileInfo()};
@@ -236,17 +262,24 @@ Result<> OutputFile::commit() {
     if (link_as(temporary) != 0) return fail(os_error("create", temporary));
     temporary_ = temporary;
   }
-#if defined(RENAME_NOREPLACE)
-  const unsigned flags = overwrite_ == Overwrite::no ? RENAME_NOREPLACE : 0;
-  const int result =
-      ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), flags);
-#else
-  const int result = ::rename(temporary_.c_str(), path_.c_str());
-#endif
+  const int result = overwrite_ == Overwrite::yes ? ::rename(temporary_.c_str(), path_.c_str())
+                                                  : rename_to_new(temporary_, path_);
+  if (result != 0 && errno == EEXIST && overwrite_ == Overwrite::no) {
+    return fail(error(IoError::output_exists).with_subject("path", path_.native()));
+  }
   if (result != 0) return fail(os_error("create", path_));
   temporary_.clear();
   fd_.close();
   return {};
+}
+
+OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
+  // What this one held is dropped with `other`.
+  std::swap(fd_, other.fd_);
+  path_.swap(other.path_);
+  temporary_.swap(other.temporary_);
+  std::swap(overwrite_, other.overwrite_);
+  return *this;
 }
 
 OutputFile::~OutputFile() {

@@ -35,7 +35,8 @@ enum class FileType : std::uint8_t { regular, directory, symlink, other };
 
 struct FileInfo {
   FileType type = FileType::other;
-  bool executable = false;  // by its owner
+  bool executable = false;        // by its owner
+  std::int64_t modified = 0;      // nanoseconds since 1970
   std::uint64_t size = 0;
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -77,6 +78,9 @@ class FileSource final : public ByteSource {
   Result<std::size_t> read(MutableByteSpan into) override;
   std::optional<std::uint64_t> remaining() const override;
   const FileInfo& info() const { return info_; }
+  // IoError::file_changed when the file was written to since it was opened, as far as its size and
+  // time of modification tell.
+  Result<> check_unchanged() const;
 
  private:
   FileDescriptor fd_;
@@ -104,7 +108,7 @@ class OutputFile final : public ByteSink {
  public:
   static Result<OutputFile> create(const std::filesystem::path& path, Overwrite overwrite);
   OutputFile(OutputFile&&) = default;
-  OutputFile& operator=(OutputFile&&) = default;
+  OutputFile& operator=(OutputFile&& other) noexcept;
   ~OutputFile() override;
 
   Result<> write(ByteSpan bytes) override { return write_all(fd_.get(), bytes, path_); }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <mutex>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleave/base/file.h"
@@ -22,7 +23,7 @@ struct Guard {
   std::atomic<std::uintptr_t> begin;
   std::atomic<std::uintptr_t> end;
 };
-constexpr int kMaxGuards = 1024;
+constexpr int kMaxGuards = 512;  // each mapped file also keeps a descriptor
 Guard guards[kMaxGuards];
 std::atomic<int> guards_used;  // one past the highest slot ever taken
 struct sigaction previous_action;
@@ -54,7 +55,7 @@ bool replace_with_zeros(Guard& guard, std::uintptr_t address) {
 void on_bus_error(int number, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-  Guard* guard = find_guard(address);
+  Guard* guard = info->si_code > 0 ? find_guard(address) : nullptr;
   const bool handled = guard != nullptr && replace_with_zeros(*guard, address);
   errno = saved_errno;
   if (handled) return;
@@ -63,7 +64,10 @@ void on_bus_error(int number, siginfo_t* info, void* context) {
   } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
     previous_action.sa_handler(number);
   } else {
+    const bool sent = info->si_code <= 0;  // by kill(): no instruction will run again
+    if (sent && previous_action.sa_handler == SIG_IGN) return;
     ::signal(SIGBUS, SIG_DFL);  // returning runs the instruction again, and this time it kills
+    if (sent) ::raise(SIGBUS);
   }
 }
 
@@ -90,23 +94,36 @@ int take_slot() {
   return -1;
 }
 
+struct Region {
+  Region(void* at, std::size_t length) : begin(at), size(length) {}
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+  ~Region() { ::munmap(begin, size); }
+  void* begin;
+  std::size_t size;
+};
+
 class Mapping final : public BytesOwner {
  public:
-  Mapping(void* begin, std::size_t size) : begin_(begin), size_(size), guard_(begin, size) {}
-  // The guard goes first: it is the last member.
-  ~Mapping() override { ::munmap(begin_, size_); }
+  Mapping(FileDescriptor file, void* begin, std::size_t size)
+      : file_(std::move(file)), region_(begin, size), guard_(begin, size) {}
 
   bool guarded() const { return guard_.active(); }
-  ByteSpan span() const { return {static_cast<const std::byte*>(begin_), size_}; }
+  ByteSpan span() const { return {static_cast<const std::byte*>(region_.begin), region_.size}; }
   Result<> check() const override {
-    if (guard_.damaged()) return fail(IoError::file_changed, "a mapped file shrank");
+    // A file cut off inside its last page causes no fault, that page reads as zeros from there on:
+    // only its size tells.
+    struct stat st;
+    const bool shrank = ::fstat(file_.get(), &st) != 0 ||
+                        static_cast<std::uint64_t>(st.st_size) < region_.size;
+    if (shrank || guard_.damaged()) return fail(IoError::file_changed, "a mapped file shrank");
     return {};
   }
 
  private:
-  void* begin_;
-  std::size_t size_;
-  MappingGuard guard_;
+  FileDescriptor file_;
+  Region region_;
+  MappingGuard guard_;  // last, so that it ends before another mapping can take its addresses
 };
 
 Result<Bytes> read_all(ByteSource& source, std::uint64_t max_size, std::uint64_t expected) {
@@ -149,13 +166,15 @@ bool MappingGuard::damaged() const {
 
 Result<Bytes> map_file(int fd, std::uint64_t size, const std::filesystem::path& name) {
   if (size == 0) return Bytes();
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  FileDescriptor kept(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  void* memory =
+      kept.is_open() ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
   if (memory == MAP_FAILED) {
     return fail(error(IoError::io_error, "map")
                     .with_subject("path", name.native())
                     .with_os_error(errno));
   }
-  auto mapping = std::make_shared<const Mapping>(memory, size);
+  auto mapping = std::make_shared<const Mapping>(std::move(kept), memory, size);
   if (!mapping->guarded()) return fail(IoError::out_of_memory, "too many mapped files at once");
   const ByteSpan span = mapping->span();
   return Bytes(span, std::move(mapping));

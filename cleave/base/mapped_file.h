@@ -9,7 +9,8 @@
 
 namespace cleave {
 
-// The bytes of the regular file behind `fd`, mapped read-only. The descriptor may be closed after.
+// The bytes of the regular file behind `fd`, mapped read-only. The descriptor may be closed after:
+// the mapping keeps one of its own, to see the file's size.
 // A file that shrinks under the mapping does not kill the process: the missing bytes read as zeros
 // and Bytes::check() gives file_changed from then on. For this the first call installs a SIGBUS
 // handler, which passes on faults that are not in such a mapping. Contents that change in place are

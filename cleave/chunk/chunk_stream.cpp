@@ -63,8 +63,8 @@ ChunkStream::ChunkStream(ByteSource& source, const FastCdc& fastcdc)
   std::size_t block_size =
       std::max(kMinBlockSize, 2 * static_cast<std::size_t>(fastcdc.options().max_size));
   // A short input needs no more than itself, and one byte to see its end.
-  if (const auto remaining = source.remaining()) {
-    block_size = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, *remaining + 1));
+  if (const auto remaining = source.remaining(); remaining && *remaining < block_size) {
+    block_size = static_cast<std::size_t>(*remaining) + 1;
   }
   pool_ = std::make_shared<Pool>(block_size);
 }
@@ -97,13 +97,17 @@ Result<> ChunkStream::fill() {
   return {};
 }
 
+std::optional<Cut> ChunkStream::find_cut(ByteSpan data) {
+  const Span span(cut_span);
+  return fastcdc_->resume(scan_, data, at_end_);
+}
+
 Result<std::optional<Chunk>> ChunkStream::next() {
   if (failure_) return fail(*failure_);
   for (;;) {
     const ByteSpan data = memory_.subspan(begin_, end_ - begin_);
     if (at_end_ && data.empty()) return std::nullopt;
-    Span span(cut_span);
-    if (const auto cut = fastcdc_->resume(scan_, data, at_end_)) {
+    if (const auto cut = find_cut(data)) {
       Chunk chunk{offset_, cut->gear_hash, Bytes(data.first(cut->length), block_)};
       begin_ += cut->length;
       offset_ += cut->length;

@@ -24,7 +24,7 @@ struct Chunk {
 // refers to it. Every byte is hashed once; only a chunk that straddles two blocks is copied.
 class ChunkStream {
  public:
-  // `source` must outlive the stream.
+  // `source` and `fastcdc` must outlive the stream.
   ChunkStream(ByteSource& source, const FastCdc& fastcdc);
   ~ChunkStream();
   ChunkStream(ChunkStream&&) noexcept;
@@ -38,6 +38,7 @@ class ChunkStream {
   class Pool;
 
   Result<> fill();
+  std::optional<Cut> find_cut(ByteSpan data);
   void take_new_block();
 
   ByteSource* source_;

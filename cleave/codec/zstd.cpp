@@ -46,6 +46,7 @@ Result<> zstd_compress_into(ByteSpan input, int level, Buffer& output) {
 }
 
 Result<> zstd_decompress_into(ByteSpan input, MutableByteSpan output) {
+  if (input.empty()) return fail(CompressionError::decompression_failed, "zstd: no frame");
   ZSTD_DCtx* context = thread_context<ZSTD_DCtx, ZSTD_createDCtx>();
   const std::size_t size =
       ZSTD_decompressDCtx(context, output.data(), output.size(), input.data(), input.size());

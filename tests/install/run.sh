@@ -16,7 +16,7 @@ if find "$prefix/include" | grep -E '/internal(/|$)|_(test|bench)\.cpp$'; then
 fi
 
 echo "== find_package(cleave)"
-cmake -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" \
+cmake -G Ninja -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" \
   -DCMAKE_CXX_FLAGS="$flags" > "$scratch/configured"
 cmake --build "$scratch/build"
 "$scratch/build/outside"

@@ -1,0 +1,271 @@
+#include "cleave/store/internal/lmdb.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <fcntl.h>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "cleave/base/file.h"
+#include "cleave/base/internal/fail.h"
+#include "cleave/store/store_error.h"
+
+namespace cleave {
+
+namespace {
+
+// Address space, not memory or disk: what the index may grow to. Room for some 700 million chunks.
+constexpr std::size_t kMapSize = std::size_t{64} << 30;
+constexpr unsigned kMaxReaders = 1024;
+// What lock.mdb takes for so many readers.
+constexpr std::size_t kLockFileSize = 256 + (kMaxReaders * std::size_t{64});
+
+// What LMDB's assertions throw instead of ending the process; caught in call().
+struct AssertionFailed {};
+
+[[noreturn]] void on_assertion(MDB_env* /*env*/, const char* /*message*/) {
+  throw AssertionFailed();
+}
+
+MDB_val to_val(ByteSpan bytes) {
+  return {bytes.size(), const_cast<std::byte*>(bytes.data())};
+}
+
+ByteSpan to_span(const MDB_val& value) {
+  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
+}
+
+// LMDB writes its lock file through a mapping, which on a full disk is a fault and not an error.
+// Written ahead, a full disk is found here.
+Result<> reserve_lock_file(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "lock.mdb";
+  const FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDWR | O_CREAT));
+  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
+  if (info.size >= kLockFileSize) return {};
+  const Buffer zeros = [] {
+    Buffer buffer;
+    buffer.resize(kLockFileSize);
+    std::fill(buffer.data(), buffer.data() + buffer.size(), std::byte{0});
+    return buffer;
+  }();
+  return write_all_at(fd.get(), zeros.span().subspan(info.size), info.size, path);
+}
+
+// Where LMDB mapped `data_file`, which it does not tell; empty where the system does not either.
+ByteSpan find_map(const std::filesystem::path& data_file) {
+  const auto info = file_info(data_file, FollowSymlinks::yes);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; info && std::getline(maps, line);) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    std::uint64_t inode = 0;
+    const int fields = std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*x %*s %" SCNu64,
+                                   &begin, &end, &inode);
+    // NOLINTNEXTLINE: the kernel gives addresses as text
+    if (fields == 3 && inode == info->inode) return {reinterpret_cast<std::byte*>(begin), end - begin};
+  }
+  return {};
+}
+
+// The environments that are open in this process, by what their directory is.
+using Identity = std::pair<std::uint64_t, std::uint64_t>;
+std::mutex open_mutex;
+std::map<Identity, std::weak_ptr<IndexEnvironment>>& open_environments() {
+  static std::map<Identity, std::weak_ptr<IndexEnvironment>> environments;
+  return environments;
+}
+
+}  // namespace
+
+template <class F>
+Result<int> IndexEnvironment::call(const char* name, F f) {
+  if (broken_.load(std::memory_order_acquire)) return fail(damaged(name));
+  int code = 0;
+  try {
+    code = f();
+  } catch (const AssertionFailed&) {
+    code = MDB_CORRUPTED;
+  }
+  const bool bad = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_PANIC ||
+                   code == MDB_CURSOR_FULL || guard_->damaged();
+  if (bad) {
+    broken_.store(true, std::memory_order_release);
+    return fail(damaged(name));
+  }
+  if (code != MDB_SUCCESS && code != MDB_NOTFOUND) return fail(failed(code, name));
+  return code;
+}
+
+Error IndexEnvironment::failed(int code, const char* call) const {
+  if (code == MDB_MAP_FULL) {
+    return error(StoreError::index_full, "start another store")
+        .with_limit(kMapSize)
+        .with_subject("path", directory_.native());
+  }
+  Error made = error(code == MDB_INVALID || code == MDB_VERSION_MISMATCH ? StoreError::index_damaged
+                                                                         : StoreError::index_failed,
+                     "{}: {}", call, mdb_strerror(code))
+                   .with_subject("path", directory_.native());
+  return made;
+}
+
+Error IndexEnvironment::damaged(const char* what) const {
+  return error(StoreError::index_damaged, "found at {}; restore the index from a copy", what)
+      .with_subject("path", directory_.native());
+}
+
+Result<std::shared_ptr<IndexEnvironment>> IndexEnvironment::open(
+    const std::filesystem::path& directory, IndexMode mode) {
+  const FileInfo info = CLEAVE_TRY(file_info(directory, FollowSymlinks::yes));
+  const Identity identity(info.device, info.inode);
+  const std::lock_guard lock(open_mutex);
+  std::weak_ptr<IndexEnvironment>& known = open_environments()[identity];
+  if (auto shared = known.lock()) {
+    if (shared->mode_ != IndexMode::read_only || mode == IndexMode::read_only) return shared;
+    return fail(StoreError::index_failed, "open for reading in this process already");
+  }
+  std::shared_ptr<IndexEnvironment> made(new IndexEnvironment(directory));
+  CLEAVE_TRY(made->start(mode));
+  known = made;
+  return made;
+}
+
+Result<> IndexEnvironment::start(IndexMode mode) {
+  mode_ = mode;
+  if (const int code = mdb_env_create(&env_)) return fail(failed(code, "create"));
+  mdb_env_set_mapsize(env_, kMapSize);
+  mdb_env_set_maxreaders(env_, kMaxReaders);
+  mdb_env_set_maxdbs(env_, kTables);
+  mdb_env_set_assert(env_, on_assertion);
+  if (mode != IndexMode::read_only) CLEAVE_TRY(reserve_lock_file(directory_));
+  if (mode != IndexMode::create) {
+    // LMDB would start an empty index in place of one that was lost.
+    const auto data = file_info(directory_ / "data.mdb", FollowSymlinks::yes);
+    if (!data || data->size == 0) return fail(damaged("open"));
+  }
+
+  unsigned flags = MDB_NOTLS | (mode == IndexMode::read_only ? MDB_RDONLY : 0U);
+  int code = mdb_env_open(env_, directory_.c_str(), flags, 0666);
+  if (mode == IndexMode::read_only && (code == EACCES || code == EROFS)) {
+    // No right to write the lock file: nobody who may write can see this reader either.
+    flags |= MDB_NOLOCK;
+    code = mdb_env_open(env_, directory_.c_str(), flags, 0666);
+  }
+  if (code != MDB_SUCCESS) return fail(failed(code, "open"));
+
+  const ByteSpan map = find_map(directory_ / "data.mdb");
+  guard_.emplace(map.data(), map.size());
+  if (mode != IndexMode::read_only) {
+    int dead = 0;
+    mdb_reader_check(env_, &dead);  // slots of readers that were killed
+  }
+  if (CLEAVE_TRY(open_tables(MDB_RDONLY, 0))) return {};
+  if (mode == IndexMode::create && CLEAVE_TRY(open_tables(0, MDB_CREATE))) return {};
+  return fail(damaged("open"));
+}
+
+// False when a table is missing.
+Result<bool> IndexEnvironment::open_tables(unsigned txn_flags, unsigned table_flags) {
+  IndexTransaction txn = CLEAVE_TRY(begin(txn_flags));
+  for (std::size_t i = 0; i < kTables; ++i) {
+    const char* name = table_name(static_cast<Table>(i)).data();
+    const int code = CLEAVE_TRY(call("open table", [&] {
+      return mdb_dbi_open(txn.txn_, name, table_flags, &tables_[i]);
+    }));
+    if (code == MDB_NOTFOUND) return false;
+  }
+  CLEAVE_TRY(txn.commit());  // handles live on only after a commit
+  return true;
+}
+
+IndexEnvironment::~IndexEnvironment() {
+  // A damaged environment is left alone: closing would walk it.
+  if (env_ != nullptr && !broken_) mdb_env_close(env_);
+}
+
+Result<IndexTransaction> IndexEnvironment::begin(unsigned flags) {
+  MDB_txn* txn = nullptr;
+  CLEAVE_TRY(call("begin", [&] { return mdb_txn_begin(env_, nullptr, flags, &txn); }));
+  return IndexTransaction(shared_from_this(), txn);
+}
+
+Result<IndexTransaction> IndexEnvironment::begin_read() {
+  return begin(MDB_RDONLY);
+}
+
+Result<IndexTransaction> IndexEnvironment::begin_write() {
+  return begin(0);
+}
+
+IndexTransaction::~IndexTransaction() {
+  if (txn_ != nullptr && !environment_->broken_) mdb_txn_abort(txn_);
+}
+
+Result<std::optional<ByteSpan>> IndexTransaction::get(Table table, ByteSpan key) const {
+  MDB_val key_val = to_val(key);
+  MDB_val value = {};
+  const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  const int code = CLEAVE_TRY(
+      environment_->call("get", [&] { return mdb_get(txn_, dbi, &key_val, &value); }));
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  return to_span(value);
+}
+
+Result<> IndexTransaction::put(Table table, ByteSpan key, ByteSpan value) {
+  MDB_val key_val = to_val(key);
+  MDB_val value_val = to_val(value);
+  const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  CLEAVE_TRY(
+      environment_->call("put", [&] { return mdb_put(txn_, dbi, &key_val, &value_val, 0); }));
+  return {};
+}
+
+Result<bool> IndexTransaction::remove(Table table, ByteSpan key) {
+  MDB_val key_val = to_val(key);
+  const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  const int code = CLEAVE_TRY(
+      environment_->call("remove", [&] { return mdb_del(txn_, dbi, &key_val, nullptr); }));
+  return code == MDB_SUCCESS;
+}
+
+Result<> IndexTransaction::commit() {
+  MDB_txn* txn = std::exchange(txn_, nullptr);
+  CLEAVE_TRY(environment_->call("commit", [&] { return mdb_txn_commit(txn); }));
+  return {};
+}
+
+Result<IndexCursor> IndexCursor::open(const IndexTransaction& transaction, Table table) {
+  IndexEnvironment& environment = *transaction.environment_;
+  const MDB_dbi dbi = environment.tables_[static_cast<std::size_t>(table)];
+  MDB_cursor* cursor = nullptr;
+  CLEAVE_TRY(environment.call("open cursor",
+                              [&] { return mdb_cursor_open(transaction.txn_, dbi, &cursor); }));
+  return IndexCursor(&environment, cursor);
+}
+
+IndexCursor::~IndexCursor() {
+  if (cursor_ != nullptr && !environment_->broken_) mdb_cursor_close(cursor_);
+}
+
+Result<std::optional<IndexRow>> IndexCursor::move(ByteSpan key, MDB_cursor_op operation) {
+  MDB_val key_val = to_val(key);
+  MDB_val value = {};
+  const int code = CLEAVE_TRY(environment_->call(
+      "walk", [&] { return mdb_cursor_get(cursor_, &key_val, &value, operation); }));
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  return IndexRow{to_span(key_val), to_span(value)};
+}
+
+Result<std::optional<IndexRow>> IndexCursor::seek(ByteSpan key) {
+  return move(key, key.empty() ? MDB_FIRST : MDB_SET_RANGE);
+}
+
+Result<std::optional<IndexRow>> IndexCursor::next() {
+  return move({}, MDB_NEXT);
+}
+
+}  // namespace cleave
