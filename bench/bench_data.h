@@ -29,7 +29,8 @@ inline void append_file(const std::filesystem::path& path, Buffer& to) {
   }
 }
 
-// The first 256 MiB of the file that CLEAVE_BENCH_FILE names, else of the files of /usr/lib in the order of their names.
+// The first 256 MiB of the file that CLEAVE_BENCH_FILE names, else of the files of /usr/lib in the
+// order of their names.
 inline ByteSpan real_data() {
   static const Buffer data = [] {
     Buffer made(kMaxRealData);

@@ -1,7 +1,8 @@
-// FastCDC: chunks cover the input and keep their limits; the definition, one pass and a stream sliced by the input agree.
+// FastCDC: chunks cover the input and keep their limits; the definition, one pass and a stream
+// sliced by the input agree.
 //
-// Input: level (1), slices (8), seed, min, avg, max (8 each, little-endian, the sizes folded into a small legal range
-// unless bit 7 of the level is set), then the data.
+// Input: level (1), slices (8), seed, min, avg, max (8 each, little-endian, the sizes folded into a
+// small legal range unless bit 7 of the level is set), then the data.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -28,7 +29,8 @@ class SlicingSource final : public cleave::ByteSource {
  public:
   SlicingSource(ByteSpan data, ByteSpan slices) : rest_(data), slices_(slices) {}
   cleave::Result<std::size_t> read(cleave::MutableByteSpan into) override {
-    const std::size_t slice = 1 + 16 * std::to_integer<std::size_t>(slices_[next_++ % slices_.size()]);
+    const std::size_t slice =
+        1 + 16 * std::to_integer<std::size_t>(slices_[next_++ % slices_.size()]);
     const std::size_t n = std::min({slice, into.size(), rest_.size()});
     if (n > 0) std::memcpy(into.data(), rest_.data(), n);
     rest_ = rest_.subspan(n);
@@ -42,10 +44,15 @@ class SlicingSource final : public cleave::ByteSource {
 };
 
 cleave::ChunkingOptions read_options(ByteSpan header) {
-  const auto word = [&](std::size_t index) { return cleave::load_le<std::uint64_t>(header.data() + 9 + 8 * index); };
+  const auto word = [&](std::size_t index) {
+    return cleave::load_le<std::uint64_t>(header.data() + 9 + 8 * index);
+  };
   const auto level = std::to_integer<std::uint32_t>(header[0]);
-  cleave::ChunkingOptions options = {
-      .min_size = word(1), .avg_size = word(2), .max_size = word(3), .level = level & 0x7f, .seed = word(0)};
+  cleave::ChunkingOptions options = {.min_size = word(1),
+                                     .avg_size = word(2),
+                                     .max_size = word(3),
+                                     .level = level & 0x7f,
+                                     .seed = word(0)};
   if (level < 0x80) {
     options.level %= 4;
     options.min_size = 64 + options.min_size % 512;

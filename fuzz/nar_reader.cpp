@@ -1,5 +1,7 @@
-// NarReader on any bytes: never a crash; the same events and error however they are sliced; and what
-// it accepts is exactly what those events encode to.
+// NarReader on any bytes: never a crash; the same events and error however they are sliced; and
+// what it accepts is exactly what those events encode to.
+#include "cleave/nar/nar_reader.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +9,6 @@
 #include <string>
 
 #include "cleave/nar/nar_list.h"
-#include "cleave/nar/nar_reader.h"
 #include "tests/support/nar.h"
 
 namespace {

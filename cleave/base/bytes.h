@@ -58,8 +58,8 @@ class Bytes {
     return {memory_.subspan(offset, size), owner_};
   }
 
-  // To be called after the bytes of a mapped file were used: an error (file_changed) means that what
-  // was read was not the file. Always fine for other owners.
+  // To be called after the bytes of a mapped file were used: an error (file_changed) means that
+  // what was read was not the file. Always fine for other owners.
   Result<> check() const { return owner_ ? owner_->check() : Result<>(); }
 
  private:

@@ -20,9 +20,7 @@ using test::text_of;
 struct CountedOwner : BytesOwner {
   explicit CountedOwner(int& alive_count) : alive(alive_count) { ++alive; }
   ~CountedOwner() override { --alive; }
-  Result<> check() const override {
-    return std::unexpected(Error(IoError::file_changed));
-  }
+  Result<> check() const override { return std::unexpected(Error(IoError::file_changed)); }
   int& alive;
 };
 
@@ -109,12 +107,14 @@ TEST(Buffer, ClearKeepsTheCapacity) {
 RC_GTEST_PROP(Buffer, KeepsItsContentHoweverItGrows, (std::uint64_t seed)) {
   Buffer buffer;
   std::vector<std::byte> expected;
-  for (const auto size : *rc::gen::container<std::vector<std::uint16_t>>(rc::gen::inRange<std::uint16_t>(0, 5000))) {
+  for (const auto size :
+       *rc::gen::container<std::vector<std::uint16_t>>(rc::gen::inRange<std::uint16_t>(0, 5000))) {
     const std::vector<std::byte> part = random_bytes(++seed, size);
     if (size % 5 == 0) buffer.reserve(size);
     if (size % 7 == 0) {
       buffer.resize(buffer.size() + part.size());
-      if (!part.empty()) std::memcpy(buffer.data() + buffer.size() - part.size(), part.data(), part.size());
+      if (!part.empty())
+        std::memcpy(buffer.data() + buffer.size() - part.size(), part.data(), part.size());
     } else {
       buffer.append(part);
     }

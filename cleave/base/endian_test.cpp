@@ -8,9 +8,9 @@
 namespace cleave {
 namespace {
 
-constexpr std::array kBytes = {std::byte{0xff}, std::byte{0x01}, std::byte{0x02}, std::byte{0x03},
-                               std::byte{0x04}, std::byte{0x05}, std::byte{0x06}, std::byte{0x07},
-                               std::byte{0x88}};
+constexpr std::array kBytes = {std::byte{0xff}, std::byte{0x01}, std::byte{0x02},
+                               std::byte{0x03}, std::byte{0x04}, std::byte{0x05},
+                               std::byte{0x06}, std::byte{0x07}, std::byte{0x88}};
 const std::byte* const kUnaligned = kBytes.data() + 1;
 
 TEST(Endian, LoadsInTheStatedOrderAtAnyAlignment) {

@@ -30,7 +30,8 @@ TEST(Error, FieldsStandBehindTheNameInOneForm) {
   Error made = error(ZooError::cage_open, "cage {} of {}", 3, 7);
   made.with_offset(1ULL << 40).with_limit(18446744073709551615U).with_os_error(ENOENT);
   EXPECT_EQ(made.message(),
-            "cage_open: cage 3 of 7, offset 1099511627776, limit 18446744073709551615, No such file or directory");
+            "cage_open: cage 3 of 7, offset 1099511627776, limit 18446744073709551615, No such "
+            "file or directory");
   EXPECT_EQ(made.offset(), 1ULL << 40);
   EXPECT_EQ(made.limit(), 18446744073709551615U);
   EXPECT_EQ(made.os_error(), ENOENT);
@@ -78,7 +79,8 @@ TEST(Error, TextIsCutOffAtItsLimit) {
 TEST(Error, TextIsNotCutOffInsideACharacter) {
   for (std::size_t before = 280; before <= 300; ++before) {
     Error made(ZooError::cage_open);
-    made.append_detail(std::string(before - 11, 'x') + "€ and more than fits into the text of an error");
+    made.append_detail(std::string(before - 11, 'x') +
+                       "€ and more than fits into the text of an error");
     EXPECT_TRUE(is_utf8(made.message())) << before;
     EXPECT_GE(made.message().size(), Error::kMaxText - 2);
   }

@@ -69,12 +69,12 @@ class TbbExecutor final : public Executor {
     return static_cast<std::size_t>(arena_.max_concurrency());
   }
   void run(std::size_t count, FunctionRef<void(std::size_t)> body) override {
-    // Isolated: a thread that waits for a nested run() must not start a piece of the outer one, which
-    // may in turn wait for what that thread is in the middle of.
+    // Isolated: a thread that waits for a nested run() must not start a piece of the outer one,
+    // which may in turn wait for what that thread is in the middle of.
     arena_.execute([&] {
       tbb::this_task_arena::isolate([&] {
-        tbb::parallel_for(std::size_t{0}, count, [&](std::size_t i) { body(i); },
-                          tbb::simple_partitioner());
+        tbb::parallel_for(
+            std::size_t{0}, count, [&](std::size_t i) { body(i); }, tbb::simple_partitioner());
       });
     });
   }
@@ -107,9 +107,7 @@ std::unique_ptr<Executor> make_executor(std::size_t threads) {
   return make_thread_executor(threads);
 }
 
-std::unique_ptr<Executor> make_inline_executor() {
-  return std::make_unique<InlineExecutor>();
-}
+std::unique_ptr<Executor> make_inline_executor() { return std::make_unique<InlineExecutor>(); }
 
 std::unique_ptr<Executor> make_seeded_executor(std::uint64_t seed) {
   return std::make_unique<SeededExecutor>(seed);

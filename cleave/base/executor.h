@@ -31,8 +31,8 @@ class Executor {
 };
 
 // The library's default: `threads` threads of its own arena (0: CLEAVE_NUM_THREADS, else one per
-// core the process may use). Uses oneTBB when built with it and there are as many cores, else threads
-// started for each run().
+// core the process may use). Uses oneTBB when built with it and there are as many cores, else
+// threads started for each run().
 std::unique_ptr<Executor> make_executor(std::size_t threads = 0);
 
 // Everything on the calling thread, in order.

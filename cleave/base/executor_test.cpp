@@ -34,7 +34,8 @@ INSTANTIATE_TEST_SUITE_P(, ExecutorTest,
                                          Kind{"many", [] { return make_executor(64); }, 64},
                                          Kind{"inline", make_inline_executor, 1},
                                          Kind{"seeded", [] { return make_seeded_executor(7); }, 1},
-                                         Kind{"threads", [] { return make_thread_executor(4); }, 4}),
+                                         Kind{"threads", [] { return make_thread_executor(4); },
+                                              4}),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST_P(ExecutorTest, SaysHowManyPiecesMayRunAtOnce) {

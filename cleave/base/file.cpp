@@ -58,8 +58,7 @@ FileInfo to_info(const struct stat& st) {
 // rename() that fails with EEXIST where it would replace something.
 int rename_to_new(const fs::path& from, const fs::path& to) {
 #if defined(RENAME_NOREPLACE)
-  const int result =
-      ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+  const int result = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
   if (result == 0 || (errno != EINVAL && errno != ENOSYS)) return result;
 #endif
   // Not every filesystem has that (NFS).

@@ -35,8 +35,8 @@ enum class FileType : std::uint8_t { regular, directory, symlink, other };
 
 struct FileInfo {
   FileType type = FileType::other;
-  bool executable = false;        // by its owner
-  std::int64_t modified = 0;      // nanoseconds since 1970
+  bool executable = false;    // by its owner
+  std::int64_t modified = 0;  // nanoseconds since 1970
   std::uint64_t size = 0;
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -48,7 +48,8 @@ enum class FollowSymlinks : bool { no, yes };
 // "fifo", "block device" …: what `mode` is, for an error text.
 std::string_view file_type_name(std::uint32_t mode);
 
-// The calls below retry EINTR and name the path in their errors (IoError::io_error with os_error()).
+// The calls below retry EINTR and name the path in their errors (IoError::io_error with
+// os_error()).
 Result<FileDescriptor> open_file(const std::filesystem::path& path, int flags,
                                  unsigned mode = 0666);
 Result<FileInfo> file_info(int fd, const std::filesystem::path& name);

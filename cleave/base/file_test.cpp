@@ -14,10 +14,10 @@
 #include "tests/support/result.h"
 #include "tests/support/temp_dir.h"
 
-// Stand-ins for system calls, which file.cpp gets instead of the C library's: they behave as on filesystems that this
-// machine does not have.
+// Stand-ins for system calls, which file.cpp gets instead of the C library's: they behave as on
+// filesystems that this machine does not have.
 namespace {
-bool without_proc = false;             // no way to name an unnamed file
+bool without_proc = false;              // no way to name an unnamed file
 bool without_rename_noreplace = false;  // as on NFS
 }  // namespace
 
@@ -29,7 +29,8 @@ extern "C" int access(const char* path, int mode) noexcept {
   return ::faccessat(AT_FDCWD, path, mode, 0);
 }
 
-extern "C" int renameat2(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) noexcept {
+extern "C" int renameat2(int from_dir, const char* from, int to_dir, const char* to,
+                         unsigned flags) noexcept {
   if (without_rename_noreplace && flags != 0) {
     errno = EINVAL;
     return -1;
@@ -155,7 +156,8 @@ TEST(FileSource, IsARegularFileOnly) {
   ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0600), 0);
   const auto fifo = FileSource::open(dir / "fifo");  // must not wait for a writer
   EXPECT_TRUE(fails_with(fifo, IoError::unsupported_file_type));
-  EXPECT_THAT(message_of(fifo), HasSubstr("unsupported_file_type: fifo where a regular file is needed, path \""));
+  EXPECT_THAT(message_of(fifo),
+              HasSubstr("unsupported_file_type: fifo where a regular file is needed, path \""));
   EXPECT_TRUE(fails_with(FileSource::open(dir.path()), IoError::unsupported_file_type));
   EXPECT_TRUE(fails_with(FileSource::open("/dev/null"), IoError::unsupported_file_type));
 }
@@ -182,9 +184,12 @@ class OutputFileTest : public testing::TestWithParam<Way> {
   std::filesystem::path target = dir / "target";
 };
 
-INSTANTIATE_TEST_SUITE_P(, OutputFileTest, testing::Values(Way::unnamed, Way::renamed, Way::linked), [](const auto& way) {
-  return way.param == Way::unnamed ? "unnamed" : way.param == Way::renamed ? "renamed" : "linked";
-});
+INSTANTIATE_TEST_SUITE_P(, OutputFileTest, testing::Values(Way::unnamed, Way::renamed, Way::linked),
+                         [](const auto& way) {
+                           return way.param == Way::unnamed   ? "unnamed"
+                                  : way.param == Way::renamed ? "renamed"
+                                                              : "linked";
+                         });
 
 TEST_P(OutputFileTest, HasItsNameOnlyAfterCommit) {
   OutputFile file = create(Overwrite::no);
@@ -197,12 +202,16 @@ TEST_P(OutputFileTest, HasItsNameOnlyAfterCommit) {
 }
 
 TEST_P(OutputFileTest, LeavesNothingWhenDropped) {
-  { const OutputFile file = create(Overwrite::no); }
+  {
+    const OutputFile file = create(Overwrite::no);
+  }
   EXPECT_EQ(dir.count(), 0U);
 }
 
 TEST_P(OutputFileTest, StaysAfterItsObjectIsGone) {
-  { ASSERT_TRUE(ok(create(Overwrite::no).commit())); }
+  {
+    ASSERT_TRUE(ok(create(Overwrite::no).commit()));
+  }
   EXPECT_EQ(read_file(target), "new content");
 }
 
@@ -266,7 +275,8 @@ TEST(TemporaryName, IsBesideAndHiddenAndFits) {
   EXPECT_THAT(name.filename().native(), testing::StartsWith(".file.nar.cleave-"));
   EXPECT_NE(name, temporary_name_beside("/some/where/file.nar"));
   EXPECT_EQ(temporary_name_beside("bare").parent_path(), ".");
-  EXPECT_LE(temporary_name_beside(std::string(NAME_MAX, 'n')).filename().native().size(), std::size_t{NAME_MAX});
+  EXPECT_LE(temporary_name_beside(std::string(NAME_MAX, 'n')).filename().native().size(),
+            std::size_t{NAME_MAX});
 }
 
 }  // namespace

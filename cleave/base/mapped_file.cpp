@@ -114,8 +114,8 @@ class Mapping final : public BytesOwner {
     // A file cut off inside its last page causes no fault, that page reads as zeros from there on:
     // only its size tells.
     struct stat st;
-    const bool shrank = ::fstat(file_.get(), &st) != 0 ||
-                        static_cast<std::uint64_t>(st.st_size) < region_.size;
+    const bool shrank =
+        ::fstat(file_.get(), &st) != 0 || static_cast<std::uint64_t>(st.st_size) < region_.size;
     if (shrank || guard_.damaged()) return fail(IoError::file_changed, "a mapped file shrank");
     return {};
   }
@@ -167,12 +167,10 @@ bool MappingGuard::damaged() const {
 Result<Bytes> map_file(int fd, std::uint64_t size, const std::filesystem::path& name) {
   if (size == 0) return Bytes();
   FileDescriptor kept(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  void* memory =
-      kept.is_open() ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  void* memory = kept.is_open() ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
   if (memory == MAP_FAILED) {
-    return fail(error(IoError::io_error, "map")
-                    .with_subject("path", name.native())
-                    .with_os_error(errno));
+    return fail(
+        error(IoError::io_error, "map").with_subject("path", name.native()).with_os_error(errno));
   }
   auto mapping = std::make_shared<const Mapping>(std::move(kept), memory, size);
   if (!mapping->guarded()) return fail(IoError::out_of_memory, "too many mapped files at once");

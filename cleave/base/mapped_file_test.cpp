@@ -66,7 +66,8 @@ TEST(MappedFile, ReadsZerosAndSaysSoWhenItsFileShrank) {
   shrink(dir / "file", 3 * kPage);
   const Bytes middle = bytes->slice(2 * kPage, 2 * kPage);
   EXPECT_EQ(text_of(middle), std::string(kPage, 'a') + std::string(kPage, '\0'));
-  EXPECT_TRUE(std::ranges::all_of(bytes->span().subspan(4 * kPage), [](std::byte b) { return b == std::byte{0}; }));
+  EXPECT_TRUE(std::ranges::all_of(bytes->span().subspan(4 * kPage),
+                                  [](std::byte b) { return b == std::byte{0}; }));
   EXPECT_TRUE(fails_with(bytes->check(), IoError::file_changed));
   EXPECT_TRUE(fails_with(middle.check(), IoError::file_changed));
 }
@@ -253,7 +254,9 @@ TEST_F(BusErrorDeathTest, GoesToTheHandlerThatWasThereBeforeWithItsAddress) {
       {
         struct sigaction action = {};
         action.sa_flags = SA_SIGINFO;
-        action.sa_sigaction = [](int, siginfo_t* info, void*) { std::_Exit(info->si_addr == expected ? 42 : 1); };
+        action.sa_sigaction = [](int, siginfo_t* info, void*) {
+          std::_Exit(info->si_addr == expected ? 42 : 1);
+        };
         ::sigaction(SIGBUS, &action, nullptr);
         map_something();
         expected = broken_mapping(dir);

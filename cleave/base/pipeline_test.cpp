@@ -33,7 +33,8 @@ struct Item {
   int squared = -1;
 };
 
-// What happens to an input of numbers 0 … count - 1 that passes a serial, a parallel and a serial stage.
+// What happens to an input of numbers 0 … count - 1 that passes a serial, a parallel and a serial
+// stage.
 struct Plan {
   int count = 100;
   std::size_t slots = 4;
@@ -67,7 +68,8 @@ Outcome run(Executor& executor, const Plan& plan) {
   const auto on_slot = [&](Item& item, auto work) {
     return alone(slot_busy[static_cast<std::size_t>(&item - items.data())], work);
   };
-  const auto check = [](const std::set<int>& failing, const Item& item, const char* stage) -> Result<> {
+  const auto check = [](const std::set<int>& failing, const Item& item,
+                        const char* stage) -> Result<> {
     if (failing.contains(item.number)) return fail(IoError::io_error, "{} {}", stage, item.number);
     return {};
   };
@@ -149,13 +151,16 @@ class PipelineTest : public testing::TestWithParam<std::function<std::unique_ptr
 
 constexpr const char* kNames[] = {"inline", "seeded", "threads", "default"};
 INSTANTIATE_TEST_SUITE_P(, PipelineTest,
-                         testing::Values([] { return make_inline_executor(); }, [] { return make_seeded_executor(5); },
-                                         [] { return make_thread_executor(4); }, [] { return make_executor(2); }),
+                         testing::Values([] { return make_inline_executor(); },
+                                         [] { return make_seeded_executor(5); },
+                                         [] { return make_thread_executor(4); },
+                                         [] { return make_executor(2); }),
                          [](const auto& kind) { return std::string(kNames[kind.index]); });
 
 TEST_P(PipelineTest, TakesItemsThroughInOrderWithoutUsingMoreSlots) {
   for (const std::size_t slots : {1U, 2U, 7U}) {
-    const Plan plan = {.count = 300, .slots = slots, .fail_first = {}, .fail_middle = {}, .fail_last = {}};
+    const Plan plan = {
+        .count = 300, .slots = slots, .fail_first = {}, .fail_middle = {}, .fail_last = {}};
     EXPECT_TRUE(as_expected(run(*executor, plan), plan)) << slots;
   }
 }
@@ -210,7 +215,8 @@ TEST_P(PipelineTest, StagesMayUseTheSameExecutor) {
     });
     return {};
   };
-  const std::array<SlotStage, 2> stages = {{{StageOrder::parallel, spread}, {StageOrder::serial, spread}}};
+  const std::array<SlotStage, 2> stages = {
+      {{StageOrder::parallel, spread}, {StageOrder::serial, spread}}};
   EXPECT_TRUE(ok(run_slots(*executor, 6, source, stages)));
   EXPECT_EQ(sum, 500 * 2 * 8);
 }

@@ -22,10 +22,10 @@ class SettingsDeathTest : public testing::TestWithParam<Case> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Threads, SettingsDeathTest,
-                         testing::Values(Case{"3", "5", 3}, Case{"", "5", 5}, Case{"", "", 0}, Case{"many", "5", 5},
-                                         Case{"0", "", 0}, Case{"4x", "", 0}, Case{"-1", "", 0},
-                                         Case{"99999999999999999999", "", 0}, Case{"1024", "", 1024},
-                                         Case{"1025", "", 0}));
+                         testing::Values(Case{"3", "5", 3}, Case{"", "5", 5}, Case{"", "", 0},
+                                         Case{"many", "5", 5}, Case{"0", "", 0}, Case{"4x", "", 0},
+                                         Case{"-1", "", 0}, Case{"99999999999999999999", "", 0},
+                                         Case{"1024", "", 1024}, Case{"1025", "", 0}));
 
 TEST_P(SettingsDeathTest, ThreadsComeFromTheEnvironment) {
   EXPECT_EXIT(

@@ -22,7 +22,7 @@ constexpr Case kCases[] = {
     {"\x1b]0;t\x07", true, "\\x1b]0;t\\x07"},
     {"\x7f", true, "\\x7f"},
     {"\"\\", true, "\\x22\\x5c"},
-    {"\xc2\x80", true, "\\xc2\\x80"},        // C1 controls
+    {"\xc2\x80", true, "\\xc2\\x80"},  // C1 controls
     {"\xc2\x9b", true, "\\xc2\\x9b"},
     {"\xc2\x9f", true, "\\xc2\\x9f"},
     {"\xc2\xa0", true, "\xc2\xa0"},
@@ -33,12 +33,12 @@ constexpr Case kCases[] = {
     {"\xef\xbf\xbf", true, "\xef\xbf\xbf"},
     {"\xf0\x90\x80\x80", true, "\xf0\x90\x80\x80"},
     {"\xf4\x8f\xbf\xbf", true, "\xf4\x8f\xbf\xbf"},
-    {"\x80", false, "\\x80"},                // a tail alone
-    {"\xc2", false, "\\xc2"},                // cut short
+    {"\x80", false, "\\x80"},  // a tail alone
+    {"\xc2", false, "\\xc2"},  // cut short
     {"\xe2\x82", false, "\\xe2\\x82"},
     {"\xf0\x9f\x98", false, "\\xf0\\x9f\\x98"},
     {"\xe2(\xa1", false, "\\xe2(\\xa1"},
-    {"\xc0\xaf", false, "\\xc0\\xaf"},       // overlong
+    {"\xc0\xaf", false, "\\xc0\\xaf"},  // overlong
     {"\xc1\xbf", false, "\\xc1\\xbf"},
     {"\xe0\x9f\xbf", false, "\\xe0\\x9f\\xbf"},
     {"\xf0\x8f\xbf\xbf", false, "\\xf0\\x8f\\xbf\\xbf"},
@@ -69,13 +69,15 @@ TEST(Text, EscapeTailKeepsTheEndWhole) {
 std::string any_text() {
   // Many controls and lead bytes, since any byte at all is mostly invalid.
   return *rc::gen::container<std::string>(
-      rc::gen::oneOf(rc::gen::arbitrary<char>(), rc::gen::elementOf(std::string("a\n\xc2\xe0\xed\xf0\x80\x9f\xa0"))));
+      rc::gen::oneOf(rc::gen::arbitrary<char>(),
+                     rc::gen::elementOf(std::string("a\n\xc2\xe0\xed\xf0\x80\x9f\xa0"))));
 }
 
 RC_GTEST_PROP(Text, EscapedIsAlwaysSafe, ()) {
   const std::string escaped = escape(any_text());
   RC_ASSERT(is_utf8(escaped));
-  for (const char c : escaped) RC_ASSERT(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '"');
+  for (const char c : escaped)
+    RC_ASSERT(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '"');
   RC_ASSERT(escape(escaped).size() >= escaped.size());
 }
 

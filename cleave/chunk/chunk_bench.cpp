@@ -59,18 +59,40 @@ void chunk_stream(benchmark::State& state, Data* data_of) {
   for (auto _ : state) {
     MemorySource source(data);
     ChunkStream stream(source, fastcdc);
-    while (const auto chunk = stream.next().value()) benchmark::DoNotOptimize(chunk->payload.data());
+    while (const auto chunk = stream.next().value())
+      benchmark::DoNotOptimize(chunk->payload.data());
   }
   count_bytes(state, data);
 }
 
 BENCHMARK_CAPTURE(memory_walk, real, real_data)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(cut_points, real, real_data)->Arg(1024)->Arg(64)->Arg(8)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(cut_points, zeros, zeros)->Arg(1024)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(cut_points, random, random_data)->Arg(1024)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(chunk_stream, real, real_data)->Arg(1024)->Arg(64)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(chunk_stream, zeros, zeros)->Arg(1024)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(chunk_stream, random, random_data)->Arg(1024)->ArgName("avg_kib")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cut_points, real, real_data)
+    ->Arg(1024)
+    ->Arg(64)
+    ->Arg(8)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cut_points, zeros, zeros)
+    ->Arg(1024)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cut_points, random, random_data)
+    ->Arg(1024)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(chunk_stream, real, real_data)
+    ->Arg(1024)
+    ->Arg(64)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(chunk_stream, zeros, zeros)
+    ->Arg(1024)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(chunk_stream, random, random_data)
+    ->Arg(1024)
+    ->ArgName("avg_kib")
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace cleave

@@ -51,7 +51,8 @@ class ChunkStream::Pool {
 };
 
 struct ChunkStream::Block final : BytesOwner {
-  Block(std::shared_ptr<Pool> from, Buffer&& memory) : pool(std::move(from)), buffer(std::move(memory)) {}
+  Block(std::shared_ptr<Pool> from, Buffer&& memory)
+      : pool(std::move(from)), buffer(std::move(memory)) {}
   ~Block() override { pool->give_back(std::move(buffer)); }
 
   std::shared_ptr<Pool> pool;

@@ -53,7 +53,8 @@ bool are_those_of(const std::vector<Chunk>& chunks, const FastCdc& fastcdc, Byte
 // Zeros without end, or so; with an error in the end where asked for.
 class Zeros final : public ByteSource {
  public:
-  explicit Zeros(std::uint64_t size, std::optional<IoError> failure = std::nullopt) : rest_(size), failure_(failure) {}
+  explicit Zeros(std::uint64_t size, std::optional<IoError> failure = std::nullopt)
+      : rest_(size), failure_(failure) {}
   Result<std::size_t> read(MutableByteSpan into) override {
     ++calls;
     if (rest_ == 0 && failure_) return fail(*failure_, "call {}", calls);
@@ -86,8 +87,8 @@ RC_GTEST_PROP(ChunkStream, GivesTheChunksOfOnePassHoweverItIsSliced, (std::uint6
   std::mt19937_64 random(seed);
   const auto most = *rc::gen::element<std::size_t>(1, 2, 63, 64, 65, 1000, 5000, 100'000);
   const auto claimed = *rc::gen::element<std::optional<std::uint64_t>>(
-      std::nullopt, 0, 1, 1000, data.size() - std::min<std::size_t>(data.size(), 1), data.size(), data.size() + 1,
-      std::uint64_t{1} << 40, ~std::uint64_t{0});
+      std::nullopt, 0, 1, 1000, data.size() - std::min<std::size_t>(data.size(), 1), data.size(),
+      data.size() + 1, std::uint64_t{1} << 40, ~std::uint64_t{0});
   SlicingSource source(data, [&] { return 1 + random() % most; }, claimed);
   RC_ASSERT(are_those_of(all_chunks(source, fastcdc), fastcdc, data));
 }
@@ -102,7 +103,8 @@ TEST(ChunkStream, OfAChunkOfExactlyTheMaximumEndsThere) {
 }
 
 TEST(ChunkStream, TakesChunksLargerThanItsUsualBlocks) {
-  const FastCdc fastcdc = make_fastcdc({.min_size = 1 << 20, .avg_size = 4 << 20, .max_size = 16 << 20});
+  const FastCdc fastcdc =
+      make_fastcdc({.min_size = 1 << 20, .avg_size = 4 << 20, .max_size = 16 << 20});
   const std::vector<std::byte> zeros((40 << 20) + 1);
   SlicingSource source(zeros, [] { return 3'000'000; });
   EXPECT_TRUE(are_those_of(all_chunks(source, fastcdc), fastcdc, zeros));
@@ -117,7 +119,8 @@ TEST(ChunkStream, PayloadsOutliveTheStream) {
     third = all_chunks(source, fastcdc).at(2).payload;
   }
   const auto cuts = cut_all(fastcdc, data);
-  EXPECT_TRUE(equal(third, ByteSpan(data).subspan(cuts[0].length + cuts[1].length, cuts[2].length)));
+  EXPECT_TRUE(
+      equal(third, ByteSpan(data).subspan(cuts[0].length + cuts[1].length, cuts[2].length)));
   EXPECT_TRUE(ok(third.check()));
 }
 

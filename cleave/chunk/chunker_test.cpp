@@ -31,7 +31,8 @@ TEST(Chunker, DescribesChunksAlikeOnAnyExecutor) {
   const FastCdc fastcdc = make_fastcdc(kOptions);
   const auto cuts = cut_all(fastcdc, data);
   for (const HashAlgorithm algorithm : {HashAlgorithm::sha256, HashAlgorithm::blake3}) {
-    for (const auto& executor : {make_inline_executor(), make_executor(2), make_thread_executor(4)}) {
+    for (const auto& executor :
+         {make_inline_executor(), make_executor(2), make_thread_executor(4)}) {
       const auto chunks = describe_chunks(*executor, fastcdc, algorithm, data);
       ASSERT_EQ(chunks.size(), cuts.size());
       std::uint64_t offset = 0;

@@ -24,23 +24,24 @@ using test::reference_cuts;
 const ChunkingOptions kSmall = {.min_size = 64, .avg_size = 256, .max_size = 1024};
 
 TEST(FastCdc, RefusesIllegalOptions) {
-  EXPECT_TRUE(test::fails_with(FastCdc::create({.min_size = 1}), ChunkingError::invalid_chunking_options));
+  EXPECT_TRUE(
+      test::fails_with(FastCdc::create({.min_size = 1}), ChunkingError::invalid_chunking_options));
 }
 
-TEST(FastCdc, OfNothingIsAnEmptyChunk) {
-  EXPECT_EQ(make_fastcdc(kSmall).cut({}), (Cut{0, 0}));
-}
+TEST(FastCdc, OfNothingIsAnEmptyChunk) { EXPECT_EQ(make_fastcdc(kSmall).cut({}), (Cut{0, 0})); }
 
 TEST(FastCdc, TailUpToTheMinimumHasNoHash) {
   const auto data = random_bytes(1, 66);
   const FastCdc fastcdc = make_fastcdc(kSmall);
-  for (const std::size_t n : {1U, 63U, 64U}) EXPECT_EQ(fastcdc.cut(ByteSpan(data).first(n)), (Cut{n, 0}));
+  for (const std::size_t n : {1U, 63U, 64U})
+    EXPECT_EQ(fastcdc.cut(ByteSpan(data).first(n)), (Cut{n, 0}));
   EXPECT_NE(fastcdc.cut(data).gear_hash, 0U);
 }
 
 TEST(FastCdc, ZerosAreCutAtTheMaximum) {
   const std::vector<std::byte> zeros(10 * 1024);
-  EXPECT_EQ(cut_all(make_fastcdc(kSmall), zeros), std::vector<Cut>(10, {1024, 14169102344523991076U}));
+  EXPECT_EQ(cut_all(make_fastcdc(kSmall), zeros),
+            std::vector<Cut>(10, {1024, 14169102344523991076U}));
 }
 
 // The byte that triggers a cut is hashed, but belongs to the next chunk.
@@ -50,7 +51,8 @@ TEST(FastCdc, DependsOnTheByteBehindTheChunkAndNoOther) {
     auto data = random_bytes(seed, 1200);
     const Cut cut = fastcdc.cut(data);
     if (cut.length == 1024) continue;  // cut by its size, not by a byte
-    std::fill(data.begin() + static_cast<std::ptrdiff_t>(cut.length) + 1, data.end(), std::byte{0xee});
+    std::fill(data.begin() + static_cast<std::ptrdiff_t>(cut.length) + 1, data.end(),
+              std::byte{0xee});
     EXPECT_EQ(fastcdc.cut(data), cut);
     data[cut.length] ^= std::byte{1};
     EXPECT_NE(fastcdc.cut(data), cut);
@@ -74,7 +76,8 @@ TEST(FastCdc, DependsOnNoByteBeforeTheMinimum) {
 }
 
 TEST(FastCdc, OddMinimumAllowsChunksOfOneByteLess) {
-  const FastCdc fastcdc = make_fastcdc({.min_size = 65, .avg_size = 257, .max_size = 1025, .level = 0});
+  const FastCdc fastcdc =
+      make_fastcdc({.min_size = 65, .avg_size = 257, .max_size = 1025, .level = 0});
   std::size_t shortest = 1025;
   for (std::uint64_t seed = 0; seed < 5000; ++seed) {
     shortest = std::min(shortest, fastcdc.cut(random_bytes(seed, 300)).length);
@@ -95,7 +98,8 @@ TEST(FastCdc, OddLastByteIsNeverHashed) {
 
 TEST(FastCdc, OddMaximumIsKept) {
   const std::vector<std::byte> zeros(3 * 1025);
-  const auto cuts = cut_all(make_fastcdc({.min_size = 64, .avg_size = 256, .max_size = 1025}), zeros);
+  const auto cuts =
+      cut_all(make_fastcdc({.min_size = 64, .avg_size = 256, .max_size = 1025}), zeros);
   ASSERT_EQ(cuts.size(), 3U);
   for (const Cut& cut : cuts) EXPECT_EQ(cut, (Cut{1025, 14169102344523991076U}));
 }

@@ -29,14 +29,16 @@ struct Vector {
   std::vector<Cut> cuts;
 };
 
-std::vector<std::byte> make_input(std::size_t size, const std::string& kind, const std::string& argument) {
+std::vector<std::byte> make_input(std::size_t size, const std::string& kind,
+                                  const std::string& argument) {
   if (kind == "file") {
     const std::string file = test::read_file(kFolder / argument);
     const ByteSpan bytes = as_byte_span(file);
     return {bytes.begin(), bytes.end()};
   }
   if (kind == "splitmix64") return test::random_bytes(std::stoull(argument), size);
-  if (kind == "fill") return std::vector<std::byte>(size, static_cast<std::byte>(std::stoi(argument)));
+  if (kind == "fill")
+    return std::vector<std::byte>(size, static_cast<std::byte>(std::stoi(argument)));
   std::vector<std::byte> bytes(size);
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>((i * 31 + i / 7) % 251);
   return bytes;
@@ -58,8 +60,8 @@ class FastCdcVectors : public testing::Test {
         std::string word;
         Vector& vector = vectors.emplace_back();
         ChunkingOptions& options = vector.options;
-        words >> word >> vector.input >> options.min_size >> options.avg_size >> options.max_size >> options.level >>
-            options.seed;
+        words >> word >> vector.input >> options.min_size >> options.avg_size >> options.max_size >>
+            options.level >> options.seed;
       } else if (!line.starts_with("#")) {
         Cut cut = {};
         std::size_t count = 1;
@@ -81,7 +83,8 @@ TEST_F(FastCdcVectors, HoldForDataInMemory) {
   for (const Vector& vector : vectors) {
     EXPECT_EQ(cut_all(make_fastcdc(vector.options), inputs[vector.input]), vector.cuts)
         << vector.input << ' ' << vector.options.min_size << '/' << vector.options.avg_size << '/'
-        << vector.options.max_size << " level " << vector.options.level << " seed " << vector.options.seed;
+        << vector.options.max_size << " level " << vector.options.level << " seed "
+        << vector.options.seed;
   }
 }
 
@@ -120,11 +123,14 @@ TEST_F(FastCdcVectors, HoldAsPublished) {
       {"sekien", {4096, 16384, 65535, 1, 666}, {10605, 55745, 11346, 5883, 11586, 14301}},
       {"sekien", {4096, 16384, 65535, 0, 0}, {6634, 59915, 25597, 5237, 12083}},
       {"sekien", {8192, 32768, 131072, 1, 0}, {66549, 42917}},
-      {"formula", {1024, 6000, 16384, 1, 0}, {6162, 7028, 7028, 7028, 7028, 7028, 7028, 7028, 7028, 3273}},
+      {"formula",
+       {1024, 6000, 16384, 1, 0},
+       {6162, 7028, 7028, 7028, 7028, 7028, 7028, 7028, 7028, 3273}},
   };
   for (const Known& k : known) {
     std::vector<std::size_t> lengths;
-    for (const Cut& cut : cut_all(make_fastcdc(k.options), inputs[k.input])) lengths.push_back(cut.length);
+    for (const Cut& cut : cut_all(make_fastcdc(k.options), inputs[k.input]))
+      lengths.push_back(cut.length);
     EXPECT_EQ(lengths, k.lengths) << k.input;
   }
 }

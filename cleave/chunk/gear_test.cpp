@@ -1,9 +1,9 @@
 #include "cleave/chunk/gear.h"
 
 #include <bit>
-#include <openssl/evp.h>
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 
 #include "cleave/base/endian.h"
 
@@ -15,15 +15,16 @@ TEST(Gear, IsTheStartOfTheMd5OfEachByte) {
     std::array<unsigned char, 64> input;
     input.fill(static_cast<unsigned char>(i));
     std::array<std::byte, 16> md5;
-    ASSERT_EQ(EVP_Digest(input.data(), input.size(), reinterpret_cast<unsigned char*>(md5.data()), nullptr, EVP_md5(),
-                         nullptr),
+    ASSERT_EQ(EVP_Digest(input.data(), input.size(), reinterpret_cast<unsigned char*>(md5.data()),
+                         nullptr, EVP_md5(), nullptr),
               1);
     EXPECT_EQ(kGear[i], load_be<std::uint64_t>(md5.data())) << i;
   }
 }
 
 TEST(Masks, HaveAsManyBitsAsTheirIndexSays) {
-  for (std::size_t n = 5; n < kMasks.size(); ++n) EXPECT_EQ(std::popcount(kMasks[n]), static_cast<int>(n));
+  for (std::size_t n = 5; n < kMasks.size(); ++n)
+    EXPECT_EQ(std::popcount(kMasks[n]), static_cast<int>(n));
 }
 
 TEST(Masks, LookAtAWindowOf48BytesAtMost) {

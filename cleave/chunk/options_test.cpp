@@ -47,7 +47,8 @@ TEST(ChunkingOptions, SayWhatIsWrong) {
       {{kOver32Bits + 64, 256, 1024}, "min_size must be in 64..=1048576, got 4294967360"},
       {{64, kOver32Bits + 256, 1024}, "avg_size must be in 256..=4194304, got 4294967552"},
       {{64, 256, kOver32Bits + 1024}, "max_size must be in 1024..=16777216, got 4294968320"},
-      {{64, 256, ~std::uint64_t{0}}, "max_size must be in 1024..=16777216, got 18446744073709551615"},
+      {{64, 256, ~std::uint64_t{0}},
+       "max_size must be in 1024..=16777216, got 18446744073709551615"},
   };
   for (const auto& [options, message] : cases) {
     const Result<> result = options.validate();

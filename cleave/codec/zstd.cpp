@@ -35,8 +35,8 @@ Result<> zstd_compress_into(ByteSpan input, int level, Buffer& output) {
   ZSTD_CCtx* context = thread_context<ZSTD_CCtx, ZSTD_createCCtx>();
   output.clear();
   output.resize(ZSTD_compressBound(input.size()));
-  const std::size_t size = ZSTD_compressCCtx(context, output.data(), output.size(), input.data(),
-                                             input.size(), level);
+  const std::size_t size =
+      ZSTD_compressCCtx(context, output.data(), output.size(), input.data(), input.size(), level);
   if (ZSTD_isError(size) != 0) {
     output.clear();
     return fail(CompressionError::compression_failed, "zstd: {}", ZSTD_getErrorName(size));

@@ -1,8 +1,9 @@
+#include "cleave/codec/zstd.h"
+
 #include <benchmark/benchmark.h>
 #include <zstd.h>
 
 #include "bench/bench_data.h"
-#include "cleave/codec/zstd.h"
 
 namespace cleave {
 namespace {
@@ -14,7 +15,8 @@ std::vector<ByteSpan> pieces() {
   const ByteSpan data = bench::real_data();
   const std::size_t count = std::min<std::size_t>(64, data.size() / kPiece);
   std::vector<ByteSpan> chosen;
-  for (std::size_t i = 0; i < count; ++i) chosen.push_back(data.subspan(i * (data.size() / count), kPiece));
+  for (std::size_t i = 0; i < count; ++i)
+    chosen.push_back(data.subspan(i * (data.size() / count), kPiece));
   return chosen;
 }
 
@@ -42,7 +44,8 @@ void compress(benchmark::State& state) {
 void compress_by_libzstd(benchmark::State& state) {
   std::vector<std::byte> output(ZSTD_compressBound(kPiece));
   over_pieces(state, pieces(), [&](ByteSpan input) {
-    return ZSTD_compress(output.data(), output.size(), input.data(), input.size(), kDefaultZstdLevel);
+    return ZSTD_compress(output.data(), output.size(), input.data(), input.size(),
+                         kDefaultZstdLevel);
   });
 }
 
@@ -51,7 +54,8 @@ template <class Code>
 void over_frames(benchmark::State& state, Code code) {
   std::vector<Buffer> frames;
   for (const ByteSpan input : pieces()) {
-    if (!zstd_compress_into(input, kDefaultZstdLevel, frames.emplace_back())) state.SkipWithError("failed");
+    if (!zstd_compress_into(input, kDefaultZstdLevel, frames.emplace_back()))
+      state.SkipWithError("failed");
   }
   std::vector<std::byte> output(kPiece);
   for (auto _ : state) {
@@ -63,12 +67,15 @@ void over_frames(benchmark::State& state, Code code) {
 }
 
 void decompress(benchmark::State& state) {
-  over_frames(state, [](ByteSpan frame, MutableByteSpan output) { return zstd_decompress_into(frame, output).has_value(); });
+  over_frames(state, [](ByteSpan frame, MutableByteSpan output) {
+    return zstd_decompress_into(frame, output).has_value();
+  });
 }
 
 void decompress_by_libzstd(benchmark::State& state) {
   over_frames(state, [](ByteSpan frame, MutableByteSpan output) {
-    return ZSTD_isError(ZSTD_decompress(output.data(), output.size(), frame.data(), frame.size())) == 0;
+    return ZSTD_isError(
+               ZSTD_decompress(output.data(), output.size(), frame.data(), frame.size())) == 0;
   });
 }
 

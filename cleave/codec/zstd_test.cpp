@@ -59,9 +59,11 @@ TEST(Zstd, LevelsHaveLimits) {
   Buffer output;
   output.append(as_byte_span("kept"));
   for (const int level : {kMinZstdLevel - 1, kMaxZstdLevel + 1, -5, 1000}) {
-    EXPECT_TRUE(fails_with(zstd_compress_into({}, level, output), CompressionError::invalid_level)) << level;
+    EXPECT_TRUE(fails_with(zstd_compress_into({}, level, output), CompressionError::invalid_level))
+        << level;
   }
-  EXPECT_EQ(message_of(zstd_compress_into({}, 20, output)), "invalid_level: level 20 must be in 1..=19");
+  EXPECT_EQ(message_of(zstd_compress_into({}, 20, output)),
+            "invalid_level: level 20 must be in 1..=19");
   EXPECT_EQ(test::text_of(output.span()), "kept");
 }
 
@@ -71,7 +73,8 @@ TEST(Zstd, TruncatedAnywhereIsAnError) {
     const Buffer frame = compressed(input);
     std::vector<std::byte> output(size);
     for (std::size_t n = 0; n < frame.size(); ++n) {
-      EXPECT_TRUE(fails_with(zstd_decompress_into(frame.span().first(n), output), CompressionError::decompression_failed))
+      EXPECT_TRUE(fails_with(zstd_decompress_into(frame.span().first(n), output),
+                             CompressionError::decompression_failed))
           << n << " of " << frame.size();
     }
   }
@@ -107,7 +110,8 @@ TEST(Zstd, AnotherSizeThanAnnouncedIsAnError) {
   const auto input = mixed_bytes(6, 1000);
   const Buffer frame = compressed(input);
   std::vector<std::byte> smaller(999);
-  EXPECT_TRUE(fails_with(zstd_decompress_into(frame.span(), smaller), CompressionError::decompression_failed));
+  EXPECT_TRUE(fails_with(zstd_decompress_into(frame.span(), smaller),
+                         CompressionError::decompression_failed));
   std::vector<std::byte> larger(1001);
   const Result<> result = zstd_decompress_into(frame.span(), larger);
   EXPECT_EQ(message_of(result), "decompressed_size_mismatch: expected 1001 bytes, got 1000");
@@ -118,7 +122,8 @@ TEST(Zstd, ClaimsOfGiganticSizesAreAnError) {
   // Magic, descriptor "8 bytes of size, single segment", 2^63 - 1 bytes, then nothing.
   const std::string frame = "\x28\xb5\x2f\xfd\xe0\xff\xff\xff\xff\xff\xff\xff\x7f";
   std::vector<std::byte> output(100);
-  EXPECT_TRUE(fails_with(zstd_decompress_into(as_byte_span(frame), output), CompressionError::decompression_failed));
+  EXPECT_TRUE(fails_with(zstd_decompress_into(as_byte_span(frame), output),
+                         CompressionError::decompression_failed));
 }
 
 TEST(Zstd, DecodesAllFramesIncludingSkippableOnes) {
@@ -135,7 +140,8 @@ TEST(Zstd, AllocatesNothingAfterWarmUp) {
   std::vector<std::byte> output(input.size());
   ASSERT_TRUE(ok(zstd_decompress_into(frame.span(), output)));
   const std::size_t before = test::allocations();
-  const bool fine = zstd_compress_into(input, kDefaultZstdLevel, frame) && zstd_decompress_into(frame.span(), output);
+  const bool fine = zstd_compress_into(input, kDefaultZstdLevel, frame) &&
+                    zstd_decompress_into(frame.span(), output);
   EXPECT_EQ(test::allocations(), before);
   EXPECT_TRUE(fine);
 }
@@ -158,8 +164,12 @@ TEST(ZstdCommand, WritesWhatWeRead) {
     const auto input = mixed_bytes(10, size);
     test::write_file(dir / "theirs", as_text(input));
     for (const char* options : {"-1", "-19", "--no-check", "-T2 -B65536", "--long"}) {
-      ASSERT_EQ(std::system(("zstd -q -f " + std::string(options) + " " + (dir / "theirs").native()).c_str()), 0);
-      EXPECT_TRUE(decodes_to(as_byte_span(test::read_file(dir / "theirs.zst")), input)) << size << " " << options;
+      ASSERT_EQ(
+          std::system(
+              ("zstd -q -f " + std::string(options) + " " + (dir / "theirs").native()).c_str()),
+          0);
+      EXPECT_TRUE(decodes_to(as_byte_span(test::read_file(dir / "theirs.zst")), input))
+          << size << " " << options;
     }
   }
 }

@@ -52,7 +52,8 @@ RC_GTEST_PROP(Digest, OrderIsThatOfItsHex, (std::uint64_t a, std::uint64_t b)) {
   RC_ASSERT(DigestHash()(x) == DigestHash()(any_digest(a)));
 }
 
-// Made by `nix-hash --type sha1|md5|sha256|sha512 --to-base32`; the second is the example of the Nix manual.
+// Made by `nix-hash --type sha1|md5|sha256|sha512 --to-base32`; the second is the example of the
+// Nix manual.
 TEST(NixBase32, IsThatOfNix) {
   constexpr std::pair<const char*, const char*> kVectors[] = {
       {"", ""},
@@ -65,14 +66,17 @@ TEST(NixBase32, IsThatOfNix) {
        "1bp7cri8hplaz6hbz0v4f0nl44rl84q1sg25kgwqzipzd1mv89ic"},
       {"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
        "1sfdxziarxw8j3p80lvswgpq9i7smdyxmmsj5sjhhgjdjfwjfkdr"},
-      {"f7fbba6e0636f890e56fbbf3283e524c6fa3204ae298382d624741d0dc6638326e282c41be5e4254d8820772c5518a2c5a8c0c7f7eda1959"
+      {"f7fbba6e0636f890e56fbbf3283e524c6fa3204ae298382d624741d0dc6638326e282c41be5e4254d8820772c55"
+       "18a2c5a8c0c7f7eda1959"
        "4a7eb539453e1ed7",
-       "3biwgj576spwjjr37d7wzqciid2r2jiqmr0g0nqai15xgj15hl6wciqcvfd0ha7c8nki67298ha6vsca8z2iwxvdzjr1y1n0rpbmyzp"},
+       "3biwgj576spwjjr37d7wzqciid2r2jiqmr0g0nqai15xgj15hl6wciqcvfd0ha7c8nki67298ha6vsca8z2iwxvdzjr"
+       "1y1n0rpbmyzp"},
   };
   for (const auto& [hex, base32] : kVectors) {
     std::vector<std::byte> bytes;
     for (std::string_view rest = hex; !rest.empty(); rest.remove_prefix(2)) {
-      bytes.push_back(static_cast<std::byte>(std::stoi(std::string(rest.substr(0, 2)), nullptr, 16)));
+      bytes.push_back(
+          static_cast<std::byte>(std::stoi(std::string(rest.substr(0, 2)), nullptr, 16)));
     }
     EXPECT_EQ(to_nix_base32(bytes), base32);
   }

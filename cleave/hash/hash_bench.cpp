@@ -1,7 +1,8 @@
+#include "cleave/hash/hash.h"
+
 #include <benchmark/benchmark.h>
 
 #include "bench/bench_data.h"
-#include "cleave/hash/hash.h"
 
 namespace cleave {
 namespace {
@@ -18,8 +19,16 @@ void hash_pieces(benchmark::State& state, HashAlgorithm algorithm) {
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * size));
 }
 
-BENCHMARK_CAPTURE(hash_pieces, sha256, HashAlgorithm::sha256)->Arg(64)->Arg(4096)->Arg(1 << 20)->ArgName("bytes");
-BENCHMARK_CAPTURE(hash_pieces, blake3, HashAlgorithm::blake3)->Arg(64)->Arg(4096)->Arg(1 << 20)->ArgName("bytes");
+BENCHMARK_CAPTURE(hash_pieces, sha256, HashAlgorithm::sha256)
+    ->Arg(64)
+    ->Arg(4096)
+    ->Arg(1 << 20)
+    ->ArgName("bytes");
+BENCHMARK_CAPTURE(hash_pieces, blake3, HashAlgorithm::blake3)
+    ->Arg(64)
+    ->Arg(4096)
+    ->Arg(1 << 20)
+    ->ArgName("bytes");
 
 void nix_base32(benchmark::State& state) {
   const Digest digest = sha256({});

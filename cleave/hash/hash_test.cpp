@@ -1,8 +1,7 @@
 #include "cleave/hash/hash.h"
 
-#include <openssl/evp.h>
-
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <rapidcheck/gtest.h>
 
 #include "tests/support/allocations.h"
@@ -13,15 +12,15 @@ namespace {
 
 using test::random_bytes;
 
-std::string hex_of(const Digest& digest) {
-  return to_hex(digest.span());
-}
+std::string hex_of(const Digest& digest) { return to_hex(digest.span()); }
 
 TEST(Sha256, MatchesTheVectorsOfFips180) {
   EXPECT_EQ(hex_of(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(hex_of(sha256(as_byte_span("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(hex_of(sha256(as_byte_span("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(hex_of(sha256(as_byte_span("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(
+      hex_of(sha256(as_byte_span("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),
+      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
   EXPECT_EQ(hex_of(sha256(as_byte_span(std::string(1'000'000, 'a')))),
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
@@ -29,7 +28,8 @@ TEST(Sha256, MatchesTheVectorsOfFips180) {
 RC_GTEST_PROP(Sha256, IsThatOfOpenSsl, (std::uint64_t seed)) {
   const auto bytes = random_bytes(seed, *rc::gen::inRange<std::size_t>(0, 10'000));
   Digest expected;
-  RC_ASSERT(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(expected.bytes.data()), nullptr,
+  RC_ASSERT(EVP_Digest(bytes.data(), bytes.size(),
+                       reinterpret_cast<unsigned char*>(expected.bytes.data()), nullptr,
                        EVP_sha256(), nullptr) == 1);
   RC_ASSERT(sha256(bytes) == expected);
 }
@@ -84,7 +84,8 @@ TEST(Blake3, DigestLeavesTheStateAsItIs) {
 template <class Hasher>
 void update_in_pieces(Hasher& hasher, ByteSpan bytes) {
   while (!bytes.empty()) {
-    const auto n = std::min(*rc::gen::oneOf(rc::gen::inRange<std::size_t>(0, 130), rc::gen::inRange<std::size_t>(0, 5000)),
+    const auto n = std::min(*rc::gen::oneOf(rc::gen::inRange<std::size_t>(0, 130),
+                                            rc::gen::inRange<std::size_t>(0, 5000)),
                             bytes.size());
     hasher.update(bytes.first(n));
     bytes = bytes.subspan(n);

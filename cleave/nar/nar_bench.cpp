@@ -1,5 +1,6 @@
-// Packing and reading a real tree, against only reading its files. The tree is CLEAVE_BENCH_TREE, or
-// /usr/lib/python3. Files are read once beforehand, so that the page cache is measured, not the disk.
+// Packing and reading a real tree, against only reading its files. The tree is CLEAVE_BENCH_TREE,
+// else /usr/lib/python3. Files are read once beforehand: it is the page cache that is measured, not
+// the disk.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -49,8 +50,8 @@ const Buffer& nar_of_tree() {
 
 void report(benchmark::State& state, std::size_t bytes, std::size_t files) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
-  state.counters["files"] = benchmark::Counter(static_cast<double>(files),
-                                               benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["files"] =
+      benchmark::Counter(static_cast<double>(files), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 // The least that packing needs: the names of all files beforehand, then open, read, close.

@@ -104,8 +104,6 @@ Result<std::vector<NarEntry>> list_nar(ByteSpan nar) { return list(nar); }
 Result<> cat_nar(ByteSource& nar, std::string_view path, ByteSink& out) {
   return cat(nar, path, out);
 }
-Result<> cat_nar(ByteSpan nar, std::string_view path, ByteSink& out) {
-  return cat(nar, path, out);
-}
+Result<> cat_nar(ByteSpan nar, std::string_view path, ByteSink& out) { return cat(nar, path, out); }
 
 }  // namespace cleave

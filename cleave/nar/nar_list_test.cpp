@@ -14,10 +14,9 @@ namespace {
 using namespace test::nar;
 
 const std::string kBig(3'000'000, 'b');
-const std::string kSample =
-    archive(folder(entry("bin", folder(entry("run", file("#!/bin/sh\n", kExecutable)))) +
-                   entry("big", file(kBig)) + entry("empty", file("")) +
-                   entry("link", symlink("bin/run"))));
+const std::string kSample = archive(folder(
+    entry("bin", folder(entry("run", file("#!/bin/sh\n", kExecutable)))) +
+    entry("big", file(kBig)) + entry("empty", file("")) + entry("link", symlink("bin/run"))));
 const std::string kSorted =
     archive(folder(entry("big", file(kBig)) +
                    entry("bin", folder(entry("run", file("#!/bin/sh\n", kExecutable)))) +
@@ -50,8 +49,7 @@ TEST(NarList, ListsAll) {
 
 TEST(NarList, RefusesWhatIsMalformed) {
   EXPECT_EQ(list_nar(as_byte_span(kSample)).error().name(), "nar_unsorted_names");
-  EXPECT_EQ(list_nar(as_byte_span(kSorted).first(1000)).error().name(),
-            "nar_length_out_of_range");
+  EXPECT_EQ(list_nar(as_byte_span(kSorted).first(1000)).error().name(), "nar_length_out_of_range");
   MemorySource source(as_byte_span(kSorted).first(1000));
   EXPECT_EQ(list_nar(source).error().name(), "nar_truncated");
 }

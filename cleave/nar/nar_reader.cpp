@@ -24,7 +24,7 @@ struct WordAt {
 };
 WordAt word_at(std::string_view words, std::size_t position) {
   for (;;) {
-    const auto size = static_cast<std::size_t>(nar_grammar::load_length(words.data()));
+    const auto size = static_cast<std::size_t>(load_le<std::uint64_t>(as_byte_span(words).data()));
     const std::size_t whole = 8 + size + padding(size);
     if (position < whole) return {words.substr(8, size), position >= 8 + size};
     words.remove_prefix(whole);
@@ -36,8 +36,8 @@ WordAt word_at(std::string_view words, std::size_t position) {
 
 NarReader::NarReader(NarVisitor& visitor, const NarReaderOptions& options)
     : visitor_(visitor),
-      limit_(std::min(options.total_size.value_or(nar_grammar::kMaxLength),
-                      nar_grammar::kMaxLength)) {
+      limit_(
+          std::min(options.total_size.value_or(nar_grammar::kMaxLength), nar_grammar::kMaxLength)) {
   path_.reserve(kMaxPath);
   expect(encoded<"nix-archive-1", "(", "type">(), State::string_length, What::type);
 }
@@ -69,7 +69,7 @@ Result<> NarReader::parse(ByteSpan input) {
       case State::string_length: {
         const std::byte* length = gather(input, 8);
         if (length == nullptr) return {};
-        CLEAVE_TRY(string_length(nar_grammar::load_length(length)));
+        CLEAVE_TRY(string_length(load_le<std::uint64_t>(length)));
         break;
       }
       case State::string_body: {
@@ -83,7 +83,7 @@ Result<> NarReader::parse(ByteSpan input) {
       case State::contents_length: {
         const std::byte* length = gather(input, 8);
         if (length == nullptr) return {};
-        CLEAVE_TRY(contents_length(nar_grammar::load_length(length)));
+        CLEAVE_TRY(contents_length(load_le<std::uint64_t>(length)));
         break;
       }
       case State::contents: {
@@ -142,8 +142,8 @@ Result<> NarReader::match_words(ByteSpan& input) {
   const std::string_view expected = words_.substr(matched_, n);
   const std::string_view found = as_text(input.first(n));
   if (found != expected) [[unlikely]] {
-    const auto wrong = static_cast<std::size_t>(
-        std::ranges::mismatch(expected, found).in1 - expected.begin());
+    const auto wrong =
+        static_cast<std::size_t>(std::ranges::mismatch(expected, found).in1 - expected.begin());
     const std::uint64_t at = offset_ + wrong;
     if (at < encoded<"nix-archive-1">().size()) return bad(Error(NarError::bad_magic), at);
     const auto [word, in_padding] = word_at(words_, matched_ + wrong);
@@ -221,8 +221,7 @@ Result<> NarReader::file_word(std::string_view word) {
     expect(encoded<"", "contents">(), State::contents_length);
     return {};
   }
-  return bad(error(NarError::unexpected_token, "needs \"contents\" or \"executable\""),
-             string_at_);
+  return bad(error(NarError::unexpected_token, "needs \"contents\" or \"executable\""), string_at_);
 }
 
 Result<> NarReader::contents_length(std::uint64_t length) {
@@ -282,7 +281,9 @@ Result<> NarReader::name(std::string_view name) {
     return {};
   }
   path_.resize(level.path_size);
-  return fail(error(problem).with_subject("name", name).with_subject("folder", path_)
+  return fail(error(problem)
+                  .with_subject("name", name)
+                  .with_subject("folder", path_)
                   .with_offset(string_at_));
 }
 

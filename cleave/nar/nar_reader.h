@@ -1,7 +1,7 @@
 // NarReader: takes a Nix archive apart as its bytes come in.
 //
-// The format is specified in https://nix.dev/manual/nix/latest/protocols/nix-archive; six lines in
-// internal/grammar.h are enough of it to read the code.
+// The format is specified in https://nix.dev/manual/nix/latest/protocols/nix-archive; eight lines
+// in internal/grammar.h are enough of it to read the code.
 #pragma once
 
 #include <array>
@@ -18,8 +18,9 @@
 
 namespace cleave {
 
-// What the events below are about. Views are valid during the call only. `path` is "a/b/c" from the
-// root, `name` its last part; both are empty for the root itself, and may hold any bytes except NUL.
+// What the events below are about. Views are valid during the call only. `path` is "a/b/c" from
+// the root, `name` its last part; both are empty for the root itself. Any bytes may be in them but
+// NUL.
 struct NarDirectory {
   std::string_view path;
   std::string_view name;

@@ -54,9 +54,7 @@ testing::AssertionResult refused(std::string_view nar, NarError code, std::uint6
   return testing::AssertionFailure() << error.message();
 }
 
-TEST(NarReader, GivesEventsInOrder) {
-  EXPECT_EQ(events(sample()).value(), kSampleEvents);
-}
+TEST(NarReader, GivesEventsInOrder) { EXPECT_EQ(events(sample()).value(), kSampleEvents); }
 
 TEST(NarReader, RootMayBeAFileOrSymlink) {
   EXPECT_EQ(events(archive(file("x"))).value(), "file  at 96, 1 bytes: x\n");
@@ -91,7 +89,10 @@ TEST(NarReader, AnyByteMayBeInANameButSlashAndNul) {
 }
 
 TEST(NarReader, RefusesWhatIsNoNar) {
-  EXPECT_TRUE(refused("\x7f" "ELF", NarError::bad_magic, 0));
+  EXPECT_TRUE(
+      refused("\x7f"
+              "ELF",
+              NarError::bad_magic, 0));
   EXPECT_TRUE(refused(str("nix-archive-2"), NarError::bad_magic, 20));
   EXPECT_TRUE(refused("", NarError::truncated, 0));
 }
@@ -149,11 +150,12 @@ TEST(NarReader, RefusesNonzeroPadding) {
 TEST(NarReader, RefusesWordsInTheWrongPlace) {
   EXPECT_TRUE(refused(archive(strs({"(", "type", "fifo"})), NarError::unexpected_token, 56));
   EXPECT_TRUE(refused(archive(strs({"(", "kind"})), NarError::unexpected_token, 48));
-  EXPECT_TRUE(refused(archive(strs({"(", "type", "regular", ")"})), NarError::unexpected_token, 72));
+  EXPECT_TRUE(
+      refused(archive(strs({"(", "type", "regular", ")"})), NarError::unexpected_token, 72));
   EXPECT_TRUE(refused(archive(strs({"(", "type", "regular", "executable", "yes"})),
                       NarError::unexpected_token, 96));
-  EXPECT_TRUE(refused(archive(strs({"(", "type", "directory", "name"})),
-                      NarError::unexpected_token, 80));
+  EXPECT_TRUE(
+      refused(archive(strs({"(", "type", "directory", "name"})), NarError::unexpected_token, 80));
   EXPECT_TRUE(refused(archive(strs({"(", "type", ""})), NarError::unexpected_token, 56));
   // An executable mark twice, a type twice.
   EXPECT_TRUE(refused(archive(strs({"(", "type", "regular", "executable", "", "executable", ""})),
@@ -204,13 +206,13 @@ TEST(NarReader, RefusesLengthsThatCannotBe) {
   // Lengths of words, names and targets.
   for (const std::uint64_t claimed : {std::uint64_t{4096}, most, most + 1, ~std::uint64_t{0}}) {
     EXPECT_TRUE(refused(length(claimed), NarError::bad_magic, 0));
-    EXPECT_TRUE(refused(archive(strs({"(", "type"}) + length(claimed)),
-                        NarError::unexpected_token, 56));
+    EXPECT_TRUE(
+        refused(archive(strs({"(", "type"}) + length(claimed)), NarError::unexpected_token, 56));
     EXPECT_TRUE(refused(archive(strs({"(", "type", "symlink", "target"}) + length(claimed)),
                         NarError::invalid_target, 88));
-    EXPECT_TRUE(refused(archive(strs({"(", "type", "directory", "entry", "(", "name"}) +
-                                length(claimed)),
-                        NarError::invalid_name, 128));
+    EXPECT_TRUE(
+        refused(archive(strs({"(", "type", "directory", "entry", "(", "name"}) + length(claimed)),
+                NarError::invalid_name, 128));
   }
 }
 

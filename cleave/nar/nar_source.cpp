@@ -94,21 +94,20 @@ Result<> NarSource::next_entry() {
     return {};
   }
   const Entry& entry = directory.entries[directory.next++];
-  const std::string_view name =
-      std::string_view(directory.names).substr(entry.name_begin, entry.name_size);
+  const char* name = directory.names.c_str() + entry.name_begin;
   if (path_.empty() || path_.back() != '/') path_ += '/';
-  path_ += name;
-  if (!nar_grammar::is_valid_name(name)) {
+  path_.append(name, entry.name_size);
+  if (!nar_grammar::is_valid_name({name, entry.name_size})) {
     return fail(error(NarError::invalid_name).with_subject("path", path_));
   }
   if (depth_ == kMaxNarDepth) {
-    return fail(error(NarError::too_deep, "more than {} levels", kMaxNarDepth)
-                    .with_subject("path", path_));
+    return fail(
+        error(NarError::too_deep, "more than {} levels", kMaxNarDepth).with_subject("path", path_));
   }
   tokens_ += encoded<"entry", "(", "name">();
-  put(name);
+  put({name, entry.name_size});
   tokens_ += encoded<"node">();
-  return begin_entry(::dirfd(directory.handle.get()), name.data(), entry.type);
+  return begin_entry(::dirfd(directory.handle.get()), name, entry.type);
 }
 
 // Opens nothing but files, folders and symlinks: opening a device may do something.
@@ -137,9 +136,9 @@ Result<> NarSource::begin_file(int directory, const char* name) {
   struct stat st;
   if (::fstat(fd.get(), &st) != 0) return fail(system_error("stat", errno));
   if (!S_ISREG(st.st_mode)) {
-    return fail(error(IoError::file_changed, "was a regular file, is a {}",
-                      file_type_name(st.st_mode))
-                    .with_subject("path", path_));
+    return fail(
+        error(IoError::file_changed, "was a regular file, is a {}", file_type_name(st.st_mode))
+            .with_subject("path", path_));
   }
   if ((st.st_mode & S_IXUSR) != 0) {
     tokens_ += encoded<"(", "type", "regular", "executable", "", "contents">();

@@ -31,8 +31,9 @@ struct NarCounts {
 //
 // Errors: unsupported_file_type for a FIFO, device or socket, file_changed for a file that grew or
 // shrank while it was read, io_error for what cannot be read, NarError::too_deep, invalid_name or
-// invalid_target for what readers of the format would refuse; each names the path. Files that change
-// without changing their size, and folders that change after they were listed, are not noticed.
+// invalid_target for what readers of the format would refuse; each names the path. Files that
+// change without changing their size, and names that appear after their folder was listed, are not
+// noticed.
 class NarSource final : public ByteSource {
  public:
   static Result<NarSource> open(const std::filesystem::path& path);
@@ -74,7 +75,7 @@ class NarSource final : public ByteSource {
   void put(std::string_view string);
   void end_object();
 
-  std::string path_;  // of the entry at hand, from the root's path on
+  std::string path_;                    // of the entry at hand, from the root's path on
   std::vector<Directory> directories_;  // open ones are the first depth_; the rest is spare memory
   std::size_t depth_ = 0;
 

@@ -19,10 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace test::nar;
-using test::read_file;
+using test::make_file;
 using test::Rng;
 using test::TempDir;
-using test::write_file;
 
 // Reads all, asking for what `next_size` says.
 Result<std::string> pack(const fs::path& path, const std::function<std::size_t()>& next_size) {
@@ -56,19 +55,30 @@ testing::AssertionResult fails(const fs::path& path, const Error& expected,
 
 TEST(NarSource, EqualsTheFormat) {
   const TempDir dir;
-  write_file(dir / "t/b", "hi", true);
+  make_file(dir / "t/b", "hi", true);
   fs::create_symlink("b", dir / "t/a");
   fs::create_directory(dir / "t/sub");
-  write_file(dir / "t/z", "");
+  make_file(dir / "t/z", "");
   EXPECT_EQ(pack(dir / "t").value(),
             archive(folder(entry("a", symlink("b")) + entry("b", file("hi", kExecutable)) +
                            entry("sub", folder("")) + entry("z", file("")))));
 }
 
+TEST(NarSource, EqualsWhatNixMade) {
+  const TempDir dir;
+  const fs::path data = CLEAVE_TEST_DATA "/nar";
+  make_file(dir / "x", "x");
+  EXPECT_EQ(pack(dir / "x").value(), test::read_file(data / "file.nar"));
+  make_file(dir / "t/b", "hi", true);
+  fs::create_symlink("b", dir / "t/a");
+  fs::create_directory(dir / "t/sub");
+  EXPECT_EQ(pack(dir / "t").value(), test::read_file(data / "folder.nar"));
+}
+
 TEST(NarSource, RootMayBeAFileOrSymlink) {
   const TempDir dir;
-  write_file(dir / "file", "x");
-  write_file(dir / "run", "1234567890", true);
+  make_file(dir / "file", "x");
+  make_file(dir / "run", "1234567890", true);
   fs::create_symlink("no/where", dir / "link");
   EXPECT_EQ(pack(dir / "file").value(), archive(file("x")));
   EXPECT_EQ(pack(dir / "run").value(), archive(file("1234567890", kExecutable)));
@@ -77,7 +87,7 @@ TEST(NarSource, RootMayBeAFileOrSymlink) {
 
 TEST(NarSource, ASlashBehindTheRootDoesNotMatter) {
   const TempDir dir;
-  write_file(dir / "t/file", "x");
+  make_file(dir / "t/file", "x");
   EXPECT_EQ(pack(dir.path().native() + "/t/").value(), pack(dir / "t").value());
   EXPECT_EQ(pack(dir.path().native() + "/t/.").value(), pack(dir / "t").value());
 }
@@ -85,7 +95,7 @@ TEST(NarSource, ASlashBehindTheRootDoesNotMatter) {
 TEST(NarSource, NamesAreInOrderOfTheirBytes) {
   const TempDir dir;
   for (const char* name : {"b", "a.b", "a-b", "a", "ab", "B", "\xc3\xa9", "~", "a b", "\x01"}) {
-    write_file(dir / name, "");
+    make_file(dir / name, "");
   }
   std::string expected;
   for (const char* name : {"\x01", "B", "a", "a b", "a-b", "a.b", "ab", "b", "~", "\xc3\xa9"}) {
@@ -96,7 +106,7 @@ TEST(NarSource, NamesAreInOrderOfTheirBytes) {
 
 TEST(NarSource, OnlyTheOwnersRightToExecuteCounts) {
   const TempDir dir;
-  write_file(dir / "file", "x");
+  make_file(dir / "file", "x");
   ::chmod((dir / "file").c_str(), 0655);
   EXPECT_EQ(pack(dir / "file").value(), archive(file("x")));
   ::chmod((dir / "file").c_str(), 0744);
@@ -105,8 +115,8 @@ TEST(NarSource, OnlyTheOwnersRightToExecuteCounts) {
 
 TEST(NarSource, Counts) {
   const TempDir dir;
-  write_file(dir / "a/b", "x");
-  write_file(dir / "a/c", "");
+  make_file(dir / "a/b", "x");
+  make_file(dir / "a/c", "");
   fs::create_symlink("x", dir / "d");
   NarSource source = NarSource::open(dir.path()).value();
   Recorder recorder;
@@ -121,7 +131,7 @@ TEST(NarSource, ManyEntries) {
   std::string expected;
   for (int i = 1000; i < 3000; ++i) {
     const std::string name = "file " + std::to_string(i);
-    write_file(dir / name, name);
+    make_file(dir / name, name);
     expected += entry(name, file(name));
   }
   EXPECT_EQ(pack(dir.path()).value(), archive(folder(expected)));
@@ -155,7 +165,7 @@ TEST(NarSource, NamesWhatCannotBeRead) {
   EXPECT_TRUE(fails(dir / "missing", Error(IoError::io_error), "missing"));
   EXPECT_TRUE(fails("", Error(IoError::io_error), "No such file"));
   if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
-  write_file(dir / "t/secret", "x");
+  make_file(dir / "t/secret", "x");
   ::chmod((dir / "t/secret").c_str(), 0);
   EXPECT_TRUE(fails(dir / "t", Error(IoError::io_error), (dir / "t/secret").native()));
   fs::remove(dir / "t/secret");
@@ -174,7 +184,7 @@ TEST(NarSource, RefusesTreesThatReadersRefuse) {
   ASSERT_TRUE(nar) << nar.error().message();
   Recorder recorder;
   EXPECT_TRUE(read_nar(as_byte_span(*nar), recorder));
-  write_file(deep / "x", "");
+  make_file(deep / "x", "");
   EXPECT_TRUE(fails(dir / "d", Error(NarError::too_deep), "d/d/x"));
 }
 
@@ -206,15 +216,15 @@ struct Begun {
 TEST(NarSource, NoticesFilesThatShrink) {
   const TempDir dir;
   const fs::path path = dir / "t/file";
-  write_file(path, std::string(10'000, 'x'));
+  make_file(path, std::string(10'000, 'x'));
   for (const std::size_t to : {0u, 4999u, 9999u}) {
-    write_file(path, std::string(10'000, 'x'));
+    make_file(path, std::string(10'000, 'x'));
     Begun begun(dir / "t", 5000);
     ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(to)), 0);
     EXPECT_TRUE(begun.fails(IoError::file_changed, path.native()));
   }
   // Not yet read at all.
-  write_file(path, std::string(10'000, 'x'));
+  make_file(path, std::string(10'000, 'x'));
   Begun begun(path, 96);
   ASSERT_EQ(::truncate(path.c_str(), 0), 0);
   EXPECT_TRUE(begun.fails(IoError::file_changed, "shrank while it was read, from 10000 bytes"));
@@ -225,14 +235,14 @@ TEST(NarSource, NoticesFilesThatGrow) {
   const fs::path path = dir / "file";
   // 10 096: all of the contents, not yet known to be all.
   for (const std::size_t read : {96u, 5000u, 10'096u}) {
-    write_file(path, std::string(10'000, 'x'));
+    make_file(path, std::string(10'000, 'x'));
     Begun begun(path, read);
     ASSERT_EQ(::truncate(path.c_str(), 10'001), 0);
     EXPECT_TRUE(begun.fails(IoError::file_changed, "grew while it was read, from 10000 bytes"));
   }
-  write_file(path, "");
+  make_file(path, "");
   Begun begun(path, 96);
-  write_file(path, "x");
+  make_file(path, "x");
   EXPECT_TRUE(begun.fails(IoError::file_changed, "grew"));
 }
 
@@ -241,7 +251,7 @@ TEST(NarSource, NoticesEntriesThatBecomeOthers) {
   const fs::path path = dir / "t/file";
   const auto begin = [&] {
     fs::remove_all(path);
-    write_file(path, "x");
+    make_file(path, "x");
     return Begun(dir / "t", 24);  // the folder is listed
   };
   {
@@ -271,7 +281,7 @@ TEST(NarSource, NoticesEntriesThatBecomeOthers) {
 
 TEST(NarSource, MayBeMovedAndDroppedHalfway) {
   const TempDir dir;
-  write_file(dir / "a/b/c", std::string(5000, 'x'));
+  make_file(dir / "a/b/c", std::string(5000, 'x'));
   const std::string whole = pack(dir.path()).value();
   Begun begun(dir.path(), 1000);
   NarSource moved = std::move(begun.source);

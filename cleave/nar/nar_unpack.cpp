@@ -46,7 +46,8 @@ Result<NarUnpacker> NarUnpacker::create(const std::filesystem::path& target) {
     return fail(error(IoError::output_exists).with_subject("path", target.native()));
   }
   if (errno != ENOENT || target.empty()) {
-    return fail(error(IoError::io_error, "unpack").with_subject("path", target.native())
+    return fail(error(IoError::io_error, "unpack")
+                    .with_subject("path", target.native())
                     .with_os_error(errno));
   }
   const std::filesystem::path temporary = temporary_name_beside(unpacker.target_);
@@ -71,8 +72,8 @@ Result<> NarUnpacker::commit() {
   int result = -1;
   errno = EINVAL;
 #if defined(RENAME_NOREPLACE)
-  result = ::renameat2(parent_.get(), temporary_.c_str(), parent_.get(), name.c_str(),
-                       RENAME_NOREPLACE);
+  result =
+      ::renameat2(parent_.get(), temporary_.c_str(), parent_.get(), name.c_str(), RENAME_NOREPLACE);
 #endif
   if (result != 0 && (errno == EINVAL || errno == ENOSYS)) {
     struct stat st;
@@ -146,9 +147,7 @@ Result<> NarUnpacker::symlink(const NarSymlink& symlink) {
   return {};
 }
 
-int NarUnpacker::folder() const {
-  return folders_.empty() ? parent_.get() : folders_.back().get();
-}
+int NarUnpacker::folder() const { return folders_.empty() ? parent_.get() : folders_.back().get(); }
 
 // The reader has checked all names. That everything stays below the target is worth a second look.
 Result<NarUnpacker::Name> NarUnpacker::checked_name(std::string_view path,

@@ -16,9 +16,10 @@ namespace cleave {
 // temporary tree behind (".NAME.cleave-…").
 //
 // Modes are what the umask leaves of 0777 for folders and executable files and of 0666 for others
-// (`nix-store --restore` does the same, always with a umask of 022). Nothing is created outside of the
-// tree: each name is made anew (O_EXCL) in the open folder it belongs to, and symlinks are created but
-// never followed. Nothing is synced. Three system calls a file, when it is fed in one piece.
+// (`nix-store --restore` does the same, always with a umask of 022). Nothing is created outside of
+// the tree: each name is made anew (O_EXCL) in the open folder it belongs to, and symlinks are
+// created but never followed. Nothing is synced. Three system calls a file, when it is fed in one
+// piece.
 class NarUnpacker final : public NarVisitor {
  public:
   // IoError::output_exists when something is at `target`.

@@ -18,11 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace test::nar;
+using test::make_file;
 using test::read_file;
 using test::Rng;
 using test::TempDir;
 using test::trees_equal;
-using test::write_file;
 
 Result<> unpack(std::string_view nar, const fs::path& target) {
   MemorySource source(as_byte_span(nar));
@@ -83,7 +83,7 @@ TEST(NarUnpack, ModesFollowTheUmask) {
 
 TEST(NarUnpack, ReplacesNothing) {
   const TempDir dir;
-  write_file(dir / "file", "old");
+  make_file(dir / "file", "old");
   fs::create_directory(dir / "folder");
   fs::create_symlink("nowhere", dir / "link");
   for (const char* name : {"file", "folder", "link", "."}) {
@@ -105,7 +105,7 @@ TEST(NarUnpack, ReplacesNothingThatCameMeanwhile) {
       if (folder_came) {
         fs::create_directory(dir / "out");
       } else {
-        write_file(dir / "out", "other");
+        make_file(dir / "out", "other");
       }
       const auto result = unpacker.commit();
       ASSERT_FALSE(result);
@@ -118,7 +118,7 @@ TEST(NarUnpack, ReplacesNothingThatCameMeanwhile) {
 
 TEST(NarUnpack, NamesWhatIsWrongWithTheTarget) {
   const TempDir dir;
-  write_file(dir / "file", "");
+  make_file(dir / "file", "");
   for (const fs::path& target : {dir / "no/out", dir / "file/out", fs::path()}) {
     const auto result = unpack(kSample, target);
     ASSERT_FALSE(result) << target;
@@ -198,7 +198,7 @@ TEST(NarUnpack, StaysInItsFolderWhoeverDrivesIt) {
     EXPECT_FALSE(unpacker.symlink({.path = name, .name = name, .target = "t"}));
   }
   // A name twice does not write through what the first one made.
-  write_file(dir / "outside", "safe");
+  make_file(dir / "outside", "safe");
   ASSERT_TRUE(unpacker.symlink({.path = "l", .name = "l", .target = "../../outside"}));
   EXPECT_FALSE(unpacker.file_begin({.path = "l", .name = "l"}));
   ASSERT_TRUE(unpacker.symlink({.path = "m", .name = "m", .target = "../.."}));

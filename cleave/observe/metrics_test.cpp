@@ -65,7 +65,9 @@ TEST_F(SpansDeathTest, MeasureNothingWhenOff) {
         ::unsetenv("CLEAVE_PROFILE");
         measure();
         const SpanValue value = named(span_values(), "test.wash");
-        std::_Exit(!spans_enabled() && value.count == 0 && value.nanoseconds == 0 && value.bytes == 0 ? 42 : 1);
+        std::_Exit(
+            !spans_enabled() && value.count == 0 && value.nanoseconds == 0 && value.bytes == 0 ? 42
+                                                                                               : 1);
       },
       testing::ExitedWithCode(42), "");
 }
@@ -77,8 +79,9 @@ TEST_F(SpansDeathTest, MeasureTimesAndBytesWhenOn) {
         measure();
         const SpanValue outer = named(span_values(), "test.wash");
         const SpanValue inner = named(span_values(), "test.peel");
-        std::_Exit(spans_enabled() && outer.count == 3 && outer.bytes == 45 && inner.count == 3 && inner.bytes == 0 &&
-                           inner.nanoseconds >= 6'000'000 && outer.nanoseconds >= inner.nanoseconds
+        std::_Exit(spans_enabled() && outer.count == 3 && outer.bytes == 45 && inner.count == 3 &&
+                           inner.bytes == 0 && inner.nanoseconds >= 6'000'000 &&
+                           outer.nanoseconds >= inner.nanoseconds
                        ? 42
                        : 1);
       },

@@ -45,19 +45,16 @@ inline std::vector<std::byte> mixed_bytes(std::uint64_t seed, std::size_t size) 
       case 1: bytes.insert(bytes.end(), n, static_cast<std::byte>(random() & 0xff)); break;
       default: {
         const std::size_t from = bytes.empty() ? 0 : random() % bytes.size();
-        for (std::size_t i = 0; i < n; ++i) bytes.push_back(from + i < bytes.size() ? bytes[from + i] : std::byte{1});
+        for (std::size_t i = 0; i < n; ++i)
+          bytes.push_back(from + i < bytes.size() ? bytes[from + i] : std::byte{1});
       }
     }
   }
   return bytes;
 }
 
-inline std::string text_of(ByteSpan bytes) {
-  return std::string(as_text(bytes));
-}
+inline std::string text_of(ByteSpan bytes) { return std::string(as_text(bytes)); }
 
-inline bool equal(ByteSpan a, ByteSpan b) {
-  return std::ranges::equal(a, b);
-}
+inline bool equal(ByteSpan a, ByteSpan b) { return std::ranges::equal(a, b); }
 
 }  // namespace cleave::test

@@ -34,10 +34,13 @@ inline FastCdc make_fastcdc(const ChunkingOptions& options) {
 inline ChunkingOptions any_options() {
   ChunkingOptions options;
   options.min_size = *rc::gen::inRange<std::uint64_t>(64, 1500);
-  options.avg_size = *rc::gen::inRange<std::uint64_t>(std::max<std::uint64_t>(options.min_size, 256), 4000);
-  options.max_size = *rc::gen::inRange<std::uint64_t>(std::max<std::uint64_t>(options.avg_size, 1024), 9000);
+  options.avg_size =
+      *rc::gen::inRange<std::uint64_t>(std::max<std::uint64_t>(options.min_size, 256), 4000);
+  options.max_size =
+      *rc::gen::inRange<std::uint64_t>(std::max<std::uint64_t>(options.avg_size, 1024), 9000);
   options.level = *rc::gen::inRange<std::uint32_t>(0, 4);
-  options.seed = *rc::gen::oneOf(rc::gen::just<std::uint64_t>(0), rc::gen::arbitrary<std::uint64_t>());
+  options.seed =
+      *rc::gen::oneOf(rc::gen::just<std::uint64_t>(0), rc::gen::arbitrary<std::uint64_t>());
   return options;
 }
 
@@ -50,7 +53,8 @@ class SlicingSource final : public ByteSource {
 
   Result<std::size_t> read(MutableByteSpan into) override {
     RC_ASSERT(!into.empty());
-    const std::size_t n = std::min({std::max<std::size_t>(next_size_(), 1), into.size(), rest_.size()});
+    const std::size_t n =
+        std::min({std::max<std::size_t>(next_size_(), 1), into.size(), rest_.size()});
     if (n > 0) std::memcpy(into.data(), rest_.data(), n);
     rest_ = rest_.subspan(n);
     return n;

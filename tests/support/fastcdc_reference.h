@@ -1,4 +1,5 @@
-// FastCDC v2020 as its definition reads, rescanning every chunk from its start: what the real one is compared with.
+// FastCDC v2020 as its definition reads, rescanning every chunk from its start: what the real one
+// is compared with.
 #pragma once
 
 #include <cmath>
@@ -21,8 +22,11 @@ inline Cut reference_cut(const ChunkingOptions& options, ByteSpan src) {
   } else if (n < center) {
     center = n;
   }
-  const auto bits = static_cast<std::size_t>(std::lround(std::log2(static_cast<double>(options.avg_size))));
-  const auto gear = [&](std::size_t at) { return kGear[std::to_integer<std::size_t>(src[at])] ^ options.seed; };
+  const auto bits =
+      static_cast<std::size_t>(std::lround(std::log2(static_cast<double>(options.avg_size))));
+  const auto gear = [&](std::size_t at) {
+    return kGear[std::to_integer<std::size_t>(src[at])] ^ options.seed;
+  };
   std::uint64_t h = 0;
   for (std::size_t i = options.min_size / 2; i < n / 2; ++i) {
     const std::uint64_t mask = kMasks[i < center / 2 ? bits + options.level : bits - options.level];

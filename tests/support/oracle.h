@@ -1,4 +1,5 @@
-// Programs that tests compare with. A missing one skips the test, or fails it when CLEAVE_REQUIRE_ORACLES=1.
+// Programs that tests compare with. A missing one skips the test, or fails it when
+// CLEAVE_REQUIRE_ORACLES=1.
 #pragma once
 
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// GoogleTest assertions about Result<T>: EXPECT_TRUE(ok(r)), EXPECT_TRUE(fails_with(r, IoError::io_error)).
+// GoogleTest assertions about Result<T>: EXPECT_TRUE(ok(r)), EXPECT_TRUE(fails_with(r,
+// IoError::io_error)).
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ testing::AssertionResult ok(const Result<T>& result) {
 template <class T, ErrorCode Code>
 testing::AssertionResult fails_with(const Result<T>& result, Code code) {
   if (!result && result.error().is(code)) return testing::AssertionSuccess();
-  return testing::AssertionFailure()
-         << (result ? "no error" : result.error().message()) << " instead of " << describe(code).name;
+  return testing::AssertionFailure() << (result ? "no error" : result.error().message())
+                                     << " instead of " << describe(code).name;
 }
 
 template <class T>

@@ -1,25 +1,14 @@
 #include "tests/support/tree.h"
 
-#include <cstdio>
-#include <cstdlib>
-#include <fcntl.h>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace cleave::test {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-[[noreturn]] void give_up(const char* what, const fs::path& path) {
-  std::fprintf(stderr, "test support: cannot %s %s\n", what, path.c_str());
-  std::abort();
-}
 
 std::string random_name(Rng& rng, bool odd) {
   std::string name;
@@ -54,8 +43,10 @@ void fill(Rng& rng, const fs::path& path, const TreeOptions& options, std::size_
   for (const std::string& name : names) {
     const fs::path entry = path / name;
     switch (below(rng, 8)) {
-      case 0: write_file(entry, ""); break;
-      case 1: write_file(entry, random_text(rng, below(rng, options.max_file_size + 1)), true); break;
+      case 0: make_file(entry, ""); break;
+      case 1:
+        make_file(entry, random_text(rng, below(rng, options.max_file_size + 1)), true);
+        break;
       case 2: {
         const std::string target = below(rng, 2) == 0 ? ".." : random_name(rng, options.odd_names);
         fs::create_symlink(target, entry);
@@ -69,7 +60,7 @@ void fill(Rng& rng, const fs::path& path, const TreeOptions& options, std::size_
           break;
         }
         [[fallthrough]];
-      default: write_file(entry, random_text(rng, below(rng, options.max_file_size + 1)));
+      default: make_file(entry, random_text(rng, below(rng, options.max_file_size + 1)));
     }
   }
 }
@@ -101,31 +92,10 @@ std::map<std::string, std::string> describe_tree(const fs::path& root) {
 
 }  // namespace
 
-TempDir::TempDir() {
-  std::string name = (fs::temp_directory_path() / "cleave-test-XXXXXX").native();
-  if (::mkdtemp(name.data()) == nullptr) give_up("create", name);
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-void write_file(const fs::path& path, std::string_view contents, bool executable) {
-  std::error_code ignored;
-  fs::create_directories(path.parent_path(), ignored);
-  std::ofstream file(path, std::ios::binary);
-  file.write(contents.data(), static_cast<std::streamsize>(contents.size()));
-  file.close();
-  if (!file) give_up("write", path);
-  if (executable) ::chmod(path.c_str(), 0755);
-}
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) give_up("read", path);
-  return {std::istreambuf_iterator<char>(file), {}};
+void make_file(const fs::path& path, std::string_view contents, bool executable) {
+  fs::create_directories(path.parent_path());
+  write_file(path, contents);
+  if (executable) fs::permissions(path, fs::perms(0755));
 }
 
 std::size_t below(Rng& rng, std::size_t limit) {
@@ -155,9 +125,9 @@ testing::AssertionResult trees_equal(const fs::path& left, const fs::path& right
       return testing::AssertionFailure() << "only in " << left << ": " << excerpt(path);
     }
     if (found->second != what) {
-      return testing::AssertionFailure() << excerpt(path) << " is " << excerpt(what) << " in "
-                                         << left << ", " << excerpt(found->second) << " in "
-                                         << right;
+      return testing::AssertionFailure()
+             << excerpt(path) << " is " << excerpt(what) << " in " << left << ", "
+             << excerpt(found->second) << " in " << right;
     }
   }
   for (const auto& [path, what] : b) {

@@ -1,4 +1,4 @@
-// Folders for tests: temporary ones, random ones, and whether two are equal.
+// Trees of files for tests: random ones, and whether two are equal.
 #pragma once
 
 #include <cstddef>
@@ -10,27 +10,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/temp_dir.h"
+
 namespace cleave::test {
 
-// A new empty folder, removed with all that is in it at the end.
-class TempDir {
- public:
-  TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir();
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-// Both abort the test program when the filesystem refuses. Folders on the way are made.
-void write_file(const std::filesystem::path& path, std::string_view contents,
-                bool executable = false);
-std::string read_file(const std::filesystem::path& path);
+// Writes a file, with the folders on its way.
+void make_file(const std::filesystem::path& path, std::string_view contents,
+               bool executable = false);
 
 using Rng = std::mt19937_64;
 // A number in [0, limit).
@@ -46,8 +32,8 @@ struct TreeOptions {
   bool odd_names = true;
 };
 
-// Makes a folder at `path` with files (empty ones and executable ones too), folders (empty ones too)
-// and symlinks (most of them to nowhere). The same tree for the same state of `rng`.
+// Makes a folder at `path` with files (empty ones and executable ones too), folders (empty ones
+// too) and symlinks (most of them to nowhere). The same tree for the same state of `rng`.
 void random_tree(Rng& rng, const std::filesystem::path& path, const TreeOptions& options = {});
 
 // Equal in types, names, contents, symlink targets, and who may execute what.

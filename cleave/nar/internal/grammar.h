@@ -4,18 +4,20 @@
 //   object  = str("(") str("type") kind str(")")
 //   kind    = str("regular") [str("executable") str("")] str("contents") str(bytes)
 //           | str("symlink") str("target") str(target)
-//           | str("directory") { str("entry") str("(") str("name") str(name) str("node") object str(")") }
+//           | str("directory") { entry }
+//   entry   = str("entry") str("(") str("name") str(name) str("node") object str(")")
 //   str(s)  = length of s as 64 bits little-endian, s, zeros up to a multiple of 8
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
+
+#include "cleave/base/bytes.h"
+#include "cleave/base/endian.h"
 
 namespace cleave::nar_grammar {
 
@@ -29,17 +31,10 @@ constexpr std::size_t padding(std::uint64_t length) {
   return static_cast<std::size_t>(-length % 8);
 }
 
-constexpr std::uint64_t little_endian(std::uint64_t value) {
-  return std::endian::native == std::endian::little ? value : std::byteswap(value);
-}
-inline std::uint64_t load_length(const void* from) {
-  std::uint64_t length;
-  std::memcpy(&length, from, sizeof length);
-  return little_endian(length);
-}
 inline void append_length(std::string& to, std::uint64_t length) {
-  const auto bytes = std::bit_cast<std::array<char, 8>>(little_endian(length));
-  to.append(bytes.data(), bytes.size());
+  std::array<std::byte, 8> bytes;
+  store_le(bytes.data(), length);
+  to += as_text(bytes);
 }
 
 // A name that an entry may have. Whoever creates files from names checks this first: it is what
