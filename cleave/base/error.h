@@ -98,6 +98,13 @@ enum class IoError : std::uint16_t {
 };
 ErrorInfo describe(IoError code);
 
+// The value of a result that has one; for CLEAVE_TRY, whose value may be ignored.
+template <class T>
+T take_value(Result<T>&& result) {
+  return *std::move(result);
+}
+inline void take_value(const Result<>& /*result*/) {}
+
 }  // namespace cleave
 
 // Takes the value out of a Result, or returns its error from the calling function:
@@ -105,10 +112,12 @@ ErrorInfo describe(IoError code);
 #define CLEAVE_TRY(expression) CLEAVE_TRY_AS(expression, CLEAVE_JOIN(cleave_result_, __COUNTER__))
 #define CLEAVE_JOIN(a, b) CLEAVE_JOIN_EXPANDED(a, b)
 #define CLEAVE_JOIN_EXPANDED(a, b) a##b
+// NOLINTBEGIN(bugprone-macro-parentheses): `result` is a name
 #define CLEAVE_TRY_AS(expression, result)                \
   __extension__({                                        \
     auto&& result = (expression);                        \
     if (!result) [[unlikely]]                            \
       return std::unexpected(std::move(result).error()); \
-    *std::move(result);                                  \
+    ::cleave::take_value(std::move(result));             \
   })
+// NOLINTEND(bugprone-macro-parentheses)

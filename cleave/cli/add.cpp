@@ -2,7 +2,6 @@
 #include "cleave/store/add.h"
 
 #include <mutex>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -58,6 +57,7 @@ class Reporter {
 
  private:
   void fail_with(const Error& error) {
+    clear_progress_line();
     print_error(context_, error);
     exit_code_ = std::max(exit_code_, exit_code(error));
   }
@@ -71,6 +71,7 @@ class Reporter {
   }
 
   void print(const AddReport& report) {
+    clear_progress_line();
     const Style style(stdout);
     if (!std::exchange(header_printed_, true)) {
       fmt::print("{}{:>10}  {:>10}  {:>10}  {}{}\n", style.bold(), "SIZE", "NEW", "STORED", "NAME",
@@ -88,9 +89,8 @@ class Reporter {
   ExitCode exit_code_ = kDone;
 };
 
-Result<> add_one(Adder& adder, ProgressBar& bar, const std::string& path, const std::string& name) {
+Result<> add_one(Adder& adder, const std::string& path, const std::string& name) {
   if (path != "-") {
-    bar.estimate(path);
     return adder.add_path(path, name.empty() ? default_artifact_name(path) : name);
   }
   if (name.empty()) {
@@ -108,11 +108,12 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
   Reporter report(context);
   {
     ProgressBar bar(context, "adding");
+    bar.estimate(flags.paths);
     const auto adder =
         CLEAVE_TRY(Adder::start(std::move(store), context.executor(), context.progress,
                                 flags.options, std::ref(report)));
     for (const std::string& path : flags.paths) {
-      const auto added = add_one(*adder, bar, path, flags.name);
+      const auto added = add_one(*adder, path, flags.name);
       if (!added) report.failed(added.error());
       if (!added && added.error().is(IoError::interrupted)) break;
     }

@@ -46,7 +46,7 @@ Result<> copy(ByteSource& from, ByteSink& to, Progress& progress) {
 Result<ExitCode> pack(Context& context, const Flags& flags) {
   NarSource nar = CLEAVE_TRY(NarSource::open(flags.input));
   ProgressBar bar(context, "packing");
-  bar.estimate(flags.input);
+  bar.estimate({flags.input});
   if (flags.out == "-") {
     if (is_terminal(stdout)) {
       return fail(error(IoError::output_exists, "a terminal; say where to with -o"));

@@ -34,8 +34,11 @@ std::string duration(double seconds) {
 
 std::uint64_t size_of_tree(const fs::path& path, const std::stop_token& stop) {
   std::error_code problem;
-  if (!fs::is_directory(path, problem)) return fs::file_size(path, problem);
   std::uint64_t total = 0;
+  if (!fs::is_directory(path, problem)) {
+    total = fs::file_size(path, problem);
+    return problem ? 0 : total;
+  }
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator entry(path, options, problem), end;
        !problem && entry != end && !stop.stop_requested(); entry.increment(problem)) {
@@ -59,15 +62,20 @@ ProgressBar::ProgressBar(Context& context, std::string what)
 ProgressBar::~ProgressBar() {
   drawer_.request_stop();
   if (drawer_.joinable()) drawer_.join();
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) clear_progress_line();
 }
 
-void ProgressBar::estimate(const fs::path& path) {
+void ProgressBar::estimate(std::vector<std::string> paths) {
   if (!shown_) return;
-  estimator_ = std::jthread([this, path](const std::stop_token& stop) {
-    const std::uint64_t total = size_of_tree(path, stop);
+  estimator_ = std::jthread([this, paths = std::move(paths)](const std::stop_token& stop) {
+    std::uint64_t total = 0;
+    for (const std::string& path : paths) total += size_of_tree(path, stop);
     if (!stop.stop_requested()) progress_.total.store(total);
   });
+}
+
+void clear_progress_line() {
+  if (is_terminal(stderr)) fmt::print(stderr, "\r\x1b[K");
 }
 
 void ProgressBar::draw_until(const std::stop_token& stop) {

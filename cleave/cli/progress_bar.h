@@ -2,11 +2,11 @@
 #pragma once
 
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "cleave/cli/context.h"
 
@@ -21,8 +21,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // Finds out meanwhile how much there is to do under `path`, for the time left.
-  void estimate(const std::filesystem::path& path);
+  // Finds out meanwhile how much there is to do under `paths`, for the time left.
+  void estimate(std::vector<std::string> paths);
 
  private:
   void draw_until(const std::stop_token& stop);
@@ -37,5 +37,8 @@ class ProgressBar {
   std::jthread drawer_;
   std::jthread estimator_;
 };
+
+// To be called before a line is printed: wipes the bar off the terminal, until it is drawn again.
+void clear_progress_line();
 
 }  // namespace cleave::cli

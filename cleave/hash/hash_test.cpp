@@ -4,7 +4,6 @@
 #include <openssl/evp.h>
 #include <rapidcheck/gtest.h>
 
-#include "tests/support/allocations.h"
 #include "tests/support/bytes.h"
 
 namespace cleave {
@@ -32,14 +31,6 @@ RC_GTEST_PROP(Sha256, IsThatOfOpenSsl, (std::uint64_t seed)) {
                        reinterpret_cast<unsigned char*>(expected.bytes.data()), nullptr,
                        EVP_sha256(), nullptr) == 1);
   RC_ASSERT(sha256(bytes) == expected);
-}
-
-TEST(Sha256, OfOneCallAllocatesNothingAfterTheFirst) {
-  const Digest first = sha256(as_byte_span("warm"));
-  const std::size_t before = test::allocations();
-  const Digest second = sha256(as_byte_span("warm"));
-  EXPECT_EQ(test::allocations(), before);
-  EXPECT_EQ(first, second);
 }
 
 // Published in test_vectors.json of the BLAKE3 repository: byte i of an input is i % 251.

@@ -22,7 +22,7 @@ class Sha256 {
   std::unique_ptr<void, FreeContext> context_;
 };
 
-// The digest of `bytes`; no allocation after a thread's first call.
+// The digest of `bytes`, on the calling thread, which keeps a context of its own for it.
 Digest sha256(ByteSpan bytes);
 
 }  // namespace cleave

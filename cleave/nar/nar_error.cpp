@@ -23,7 +23,7 @@ ErrorInfo describe(NarError code) {
     case NarError::nonzero_padding: return malformed("nar_nonzero_padding");
     case NarError::length_out_of_range: return malformed("nar_length_out_of_range");
     case NarError::too_deep: return malformed("nar_too_deep");
-    case NarError::entry_not_found: return usage("nar_entry_not_found");
+    case NarError::entry_not_found: return {"nar", "nar_entry_not_found", ErrorClass::io};
     case NarError::not_a_file: return usage("nar_not_a_file");
   }
   std::unreachable();

@@ -124,45 +124,47 @@ Result<std::shared_ptr<IndexEnvironment>> IndexEnvironment::open(
   const Identity identity(info.device, info.inode);
   const std::lock_guard lock(open_mutex);
   std::weak_ptr<IndexEnvironment>& known = open_environments()[identity];
-  if (auto shared = known.lock()) {
-    if (shared->mode_ != IndexMode::read_only || mode == IndexMode::read_only) return shared;
-    return fail(StoreError::index_failed, "open for reading in this process already");
-  }
+  if (auto shared = known.lock()) return shared;
   std::shared_ptr<IndexEnvironment> made(new IndexEnvironment(directory));
   CLEAVE_TRY(made->start(mode));
   known = made;
   return made;
 }
 
+// Opens the environment's files; for reading, also where nothing may be written.
+int IndexEnvironment::open_files(IndexMode mode) {
+  const auto try_open = [&](unsigned flags) {
+    mdb_env_close(env_);
+    env_ = nullptr;
+    if (const int code = mdb_env_create(&env_)) return code;
+    mdb_env_set_mapsize(env_, kMapSize);
+    mdb_env_set_maxreaders(env_, kMaxReaders);
+    mdb_env_set_maxdbs(env_, kTables);
+    mdb_env_set_assert(env_, on_assertion);
+    return mdb_env_open(env_, directory_.c_str(), MDB_NOTLS | flags, 0666);
+  };
+  const auto refused = [](int code) { return code == EACCES || code == EROFS || code == EPERM; };
+  int code = try_open(0);
+  if (mode != IndexMode::read_only) return code;
+  if (refused(code)) code = try_open(MDB_RDONLY);
+  // Nobody who may write can see a reader that may not write the lock file.
+  if (refused(code)) code = try_open(MDB_RDONLY | MDB_NOLOCK);
+  return code;
+}
+
 Result<> IndexEnvironment::start(IndexMode mode) {
-  mode_ = mode;
-  if (const int code = mdb_env_create(&env_)) return fail(failed(code, "create"));
-  mdb_env_set_mapsize(env_, kMapSize);
-  mdb_env_set_maxreaders(env_, kMaxReaders);
-  mdb_env_set_maxdbs(env_, kTables);
-  mdb_env_set_assert(env_, on_assertion);
-  if (mode != IndexMode::read_only) CLEAVE_TRY(reserve_lock_file(directory_));
   if (mode != IndexMode::create) {
     // LMDB would start an empty index in place of one that was lost.
     const auto data = file_info(directory_ / "data.mdb", FollowSymlinks::yes);
     if (!data || data->size == 0) return fail(damaged("open"));
   }
-
-  unsigned flags = MDB_NOTLS | (mode == IndexMode::read_only ? MDB_RDONLY : 0U);
-  int code = mdb_env_open(env_, directory_.c_str(), flags, 0666);
-  if (mode == IndexMode::read_only && (code == EACCES || code == EROFS)) {
-    // No right to write the lock file: nobody who may write can see this reader either.
-    flags |= MDB_NOLOCK;
-    code = mdb_env_open(env_, directory_.c_str(), flags, 0666);
-  }
-  if (code != MDB_SUCCESS) return fail(failed(code, "open"));
+  if (mode != IndexMode::read_only) CLEAVE_TRY(reserve_lock_file(directory_));
+  if (const int code = open_files(mode)) return fail(failed(code, "open"));
 
   const ByteSpan map = find_map(directory_ / "data.mdb");
   guard_.emplace(map.data(), map.size());
-  if (mode != IndexMode::read_only) {
-    int dead = 0;
-    mdb_reader_check(env_, &dead);  // slots of readers that were killed
-  }
+  int dead = 0;
+  mdb_reader_check(env_, &dead);  // slots of readers that were killed
   if (CLEAVE_TRY(open_tables(MDB_RDONLY, 0))) return {};
   if (mode == IndexMode::create && CLEAVE_TRY(open_tables(0, MDB_CREATE))) return {};
   return fail(damaged("open"));

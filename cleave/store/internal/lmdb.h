@@ -97,6 +97,7 @@ class IndexEnvironment : public std::enable_shared_from_this<IndexEnvironment> {
   explicit IndexEnvironment(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
   Result<> start(IndexMode mode);
+  int open_files(IndexMode mode);
   Result<bool> open_tables(unsigned txn_flags, unsigned table_flags);
   Result<IndexTransaction> begin(unsigned flags);
   Error failed(int code, const char* call) const;
@@ -107,7 +108,6 @@ class IndexEnvironment : public std::enable_shared_from_this<IndexEnvironment> {
 
   static constexpr std::size_t kTables = 5;
   std::filesystem::path directory_;
-  IndexMode mode_ = IndexMode::read_only;
   MDB_env* env_ = nullptr;
   MDB_dbi tables_[kTables] = {};
   std::optional<MappingGuard> guard_;
