@@ -16,8 +16,8 @@ enum class StageOrder : bool {
   serial,    // one item at a time, in the order of the source
 };
 
-// Stages work on slots, reused without end: a slot holds one item from its source to its last stage,
-// so whatever memory an item needs is allocated once per slot.
+// Stages work on slots, reused without end: a slot holds one item from its source to its last
+// stage, so whatever memory an item needs is allocated once per slot.
 struct SlotStage {
   StageOrder order;
   FunctionRef<Result<>(std::size_t slot)> run;
@@ -25,10 +25,10 @@ struct SlotStage {
 
 // Fills slots from `source` (called one at a time; false at the end of the input) and runs each
 // through `stages`. Backpressure: the source waits while all `slots` (at least 1) are on their way.
-// On an error no new item starts, items before the failed one are still finished, those after it are
-// dropped; the error of the first failed item, in source order, is returned. Deterministic in what
-// serial stages see, whatever the executor. Takes the stage nearest the end when there is a choice,
-// so that memory drains first. A std::bad_alloc in a stage becomes IoError::out_of_memory.
+// On an error no new item starts, items before the failed one are still finished, those after it
+// are dropped; the error of the first failed item, in source order, is returned. Deterministic in
+// what serial stages see, whatever the executor. Takes the stage nearest the end when there is a
+// choice, so that memory drains first. A std::bad_alloc in a stage becomes IoError::out_of_memory.
 Result<> run_slots(Executor& executor, std::size_t slots,
                    FunctionRef<Result<bool>(std::size_t slot)> source,
                    std::span<const SlotStage> stages);

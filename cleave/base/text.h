@@ -1,5 +1,5 @@
-// Text from outside (file names, archive entries) made safe to show: it may hold control characters,
-// terminal escapes, or bytes that are not UTF-8.
+// Text from outside (file names, archive entries) made safe to show: it may hold control
+// characters, terminal escapes, or bytes that are not UTF-8.
 #pragma once
 
 #include <span>

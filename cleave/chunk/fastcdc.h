@@ -2,7 +2,8 @@
 //
 // W. Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage
 // Systems", IEEE TPDS 31(9), 2020; two bytes a step. Bit-exact with the widely used Rust
-// implementation (crate fastcdc, v2020): cut points and gear hashes are the same for the same options.
+// implementation (crate fastcdc, v2020): cut points and gear hashes are the same for the same
+// options.
 #pragma once
 
 #include <array>
@@ -39,9 +40,9 @@ class FastCdc {
     std::uint64_t hash = 0;
   };
 
-  // The same for input that arrives in parts: `data` holds the bytes since the chunk's start, at each
-  // call the earlier ones and more; no byte is hashed twice. `at_end`: nothing will follow. Returns
-  // nothing while the end cannot be known yet. Start every chunk with a new Scan.
+  // The same for input that arrives in parts: `data` holds the bytes since the chunk's start, at
+  // each call the earlier ones and more; no byte is hashed twice. `at_end`: nothing will follow.
+  // Returns nothing while the end cannot be known yet. Start every chunk with a new Scan.
   std::optional<Cut> resume(Scan& scan, ByteSpan data, bool at_end) const;
 
   const ChunkingOptions& options() const { return options_; }

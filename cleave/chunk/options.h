@@ -23,7 +23,8 @@ struct ChunkingOptions {
   // Changes the gear table, and so every cut point; 0 is the published table.
   std::uint64_t seed = 0;
 
-  // Legal: min in 64..=1 MiB, avg in 256..=4 MiB, max in 1024..=16 MiB, min <= avg <= max, level <= 3.
+  // Legal: min in 64..=1 MiB, avg in 256..=4 MiB, max in 1024..=16 MiB, min <= avg <= max, level
+  // <= 3.
   Result<> validate() const;
 };
 

@@ -109,9 +109,8 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
   {
     ProgressBar bar(context, "adding");
     bar.estimate(flags.paths);
-    const auto adder =
-        CLEAVE_TRY(Adder::start(std::move(store), context.executor(), context.progress,
-                                flags.options, std::ref(report)));
+    const auto adder = CLEAVE_TRY(Adder::start(std::move(store), context.executor(),
+                                               context.progress, flags.options, std::ref(report)));
     for (const std::string& path : flags.paths) {
       const auto added = add_one(*adder, path, flags.name);
       if (!added) report.failed(added.error());
@@ -132,18 +131,17 @@ void register_add(CLI::App& app, Context& context) {
   command->add_option("path", flags->paths, "Files, folders, or - for standard input")
       ->required()
       ->type_name("PATH");
-  command->add_option("-n,--name", flags->name, "Name of the artifact (default: the path's last part)");
+  command->add_option("-n,--name", flags->name,
+                      "Name of the artifact (default: the path's last part)");
   command->add_flag("--replace", flags->options.replace, "Replace an artifact of the same name");
   command->add_flag("--sha256", flags->options.sha256,
                     "Compute the SHA-256 of files too (NARs and folders always have it)");
-  command
-      ->add_option("--compression-level", flags->options.zstd_level, "zstd level of new chunks")
+  command->add_option("--compression-level", flags->options.zstd_level, "zstd level of new chunks")
       ->check(CLI::Range(kMinZstdLevel, kMaxZstdLevel))
       ->capture_default_str();
   add_chunking_flags(*command, flags->options.chunking);
-  command->callback([&context, flags] {
-    context.action = [&context, flags] { return run(context, *flags); };
-  });
+  command->callback(
+      [&context, flags] { context.action = [&context, flags] { return run(context, *flags); }; });
 }
 
 }  // namespace cleave::cli

@@ -24,12 +24,11 @@ Result<ExitCode> run(Context& context, const std::vector<std::string>& names) {
 
 void register_cat(CLI::App& app, Context& context) {
   auto names = std::make_shared<std::vector<std::string>>();
-  CLI::App* command =
-      add_command(app, "cat", "Write the bytes of artifacts to standard output; of folders, the NAR");
+  CLI::App* command = add_command(
+      app, "cat", "Write the bytes of artifacts to standard output; of folders, the NAR");
   command->add_option("name", *names, "Artifacts")->required()->type_name("NAME");
-  command->callback([&context, names] {
-    context.action = [&context, names] { return run(context, *names); };
-  });
+  command->callback(
+      [&context, names] { context.action = [&context, names] { return run(context, *names); }; });
 }
 
 }  // namespace cleave::cli

@@ -36,16 +36,15 @@ void print_chunks(const std::vector<ChunkDescriptor>& chunks) {
   using enum Table::Align;
   Table table({{"OFFSET", right}, {"LENGTH", right}, {"HASH"}});
   for (const ChunkDescriptor& chunk : chunks) {
-    table.row({std::to_string(chunk.offset), std::to_string(chunk.length),
-               to_hex(chunk.hash.span())});
+    table.row(
+        {std::to_string(chunk.offset), std::to_string(chunk.length), to_hex(chunk.hash.span())});
   }
   table.print();
 }
 
 Result<ExitCode> run(Context& context, const Flags& flags) {
   const FastCdc fastcdc = CLEAVE_TRY(FastCdc::create(flags.chunking));
-  const Bytes bytes =
-      CLEAVE_TRY(open_bytes(flags.file == "-" ? "/dev/stdin" : flags.file));
+  const Bytes bytes = CLEAVE_TRY(open_bytes(flags.file == "-" ? "/dev/stdin" : flags.file));
   const auto chunks = describe_chunks(context.executor(), fastcdc, flags.algorithm, bytes);
   CLEAVE_TRY(bytes.check());
   if (context.json) {
@@ -70,9 +69,8 @@ void register_chunk(CLI::App& app, Context& context) {
       ->transform(CLI::CheckedTransformer(algorithms, CLI::ignore_case))
       ->type_name("ALGORITHM");
   add_chunking_flags(*command, flags->chunking);
-  command->callback([&context, flags] {
-    context.action = [&context, flags] { return run(context, *flags); };
-  });
+  command->callback(
+      [&context, flags] { context.action = [&context, flags] { return run(context, *flags); }; });
 }
 
 }  // namespace cleave::cli

@@ -18,7 +18,8 @@ inline void add_chunking_flags(CLI::App& command, ChunkingOptions& options) {
   size("--min", options.min_size, "Smallest chunk (bytes, or with a suffix as in 64KiB)");
   size("--avg", options.avg_size, "Average chunk");
   size("--max", options.max_size, "Largest chunk");
-  command.add_option("--level", options.level, "How strongly sizes are drawn to the average, 0 to 3")
+  command
+      .add_option("--level", options.level, "How strongly sizes are drawn to the average, 0 to 3")
       ->capture_default_str()
       ->group("Chunking");
   command.add_option("--seed", options.seed, "Change all cut points")

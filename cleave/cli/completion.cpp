@@ -89,8 +89,9 @@ std::string zsh_describe(const std::vector<Words>& commands) {
 }
 
 void print_zsh_case(const Words& command, const std::string& path, const Words& root) {
-  const char* rest = command.takes_artifacts ? "names=(${(f)\"$(cleave ls --names 2>/dev/null)\"}); compadd -a names"
-                                             : "_files";
+  const char* rest = command.takes_artifacts
+                         ? "names=(${(f)\"$(cleave ls --names 2>/dev/null)\"}); compadd -a names"
+                         : "_files";
   if (!command.commands.empty()) {
     fmt::print("    {}) commands=({}); _describe command commands ;;\n", path,
                zsh_describe(command.commands));
@@ -116,8 +117,10 @@ _cleave() {{
   done
   case $path in
 )sh");
-  fmt::print("    '') if [[ $PREFIX == -* ]]; then compadd -- {}; else commands=({}); _describe command commands; fi ;;\n",
-             join(root.flags), zsh_describe(root.commands));
+  fmt::print(
+      "    '') if [[ $PREFIX == -* ]]; then compadd -- {}; else commands=({}); _describe command "
+      "commands; fi ;;\n",
+      join(root.flags), zsh_describe(root.commands));
   for (const Words& command : root.commands) print_zsh_case(command, command.name, root);
   fmt::print("  esac\n}}\n_cleave \"$@\"\n");
 }
@@ -131,9 +134,10 @@ void print_fish_command(const Words& command, const std::string& condition) {
                quoted(condition));
   }
   for (const Words& inner : command.commands) {
-    fmt::print("complete -c cleave -n {} -f -a {} -d {}\n",
-               quoted(condition + "; and not __fish_seen_subcommand_from " + names_of(command.commands)),
-               inner.name, quoted(inner.description));
+    fmt::print(
+        "complete -c cleave -n {} -f -a {} -d {}\n",
+        quoted(condition + "; and not __fish_seen_subcommand_from " + names_of(command.commands)),
+        inner.name, quoted(inner.description));
     print_fish_command(inner, condition + "; and __fish_seen_subcommand_from " + inner.name);
   }
 }

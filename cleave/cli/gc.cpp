@@ -16,14 +16,10 @@ Json describe(const GcReport& report) {
   for (const Error& error : report.problems) {
     problems.push_back({{"name", error.name()}, {"message", error.message()}});
   }
-  return {{"removed_chunks", report.removed_chunks},
-          {"freed_bytes", report.freed_bytes},
-          {"removed_packs", report.removed_packs},
-          {"rewritten_packs", report.rewritten_packs},
-          {"copied_bytes", report.copied_bytes},
-          {"unused_bytes", report.unused_bytes},
-          {"waiting_packs", report.waiting_packs},
-          {"problems", problems}};
+  return {{"removed_chunks", report.removed_chunks}, {"freed_bytes", report.freed_bytes},
+          {"removed_packs", report.removed_packs},   {"rewritten_packs", report.rewritten_packs},
+          {"copied_bytes", report.copied_bytes},     {"unused_bytes", report.unused_bytes},
+          {"waiting_packs", report.waiting_packs},   {"problems", problems}};
 }
 
 void print(const GcReport& report, bool dry_run) {

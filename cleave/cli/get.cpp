@@ -23,7 +23,8 @@ struct Flags {
   bool force = false;
 };
 
-// By default the last part of the name, in the working folder: a name must not choose where it goes.
+// By default the last part of the name, in the working folder: a name must not choose where it
+// goes.
 Result<std::filesystem::path> output_path(const Flags& flags, const Artifact& artifact,
                                           bool as_nar) {
   if (!flags.out.empty()) return flags.out;
@@ -48,8 +49,7 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
   }
   const bool as_folder = artifact.kind == ArtifactKind::folder && !flags.nar;
   const bool as_nar = artifact.kind == ArtifactKind::folder && flags.nar;
-  const std::filesystem::path out =
-      CLEAVE_TRY(output_path(flags, artifact, as_nar));
+  const std::filesystem::path out = CLEAVE_TRY(output_path(flags, artifact, as_nar));
   {
     const ProgressBar bar(context, "getting");
     if (as_folder) {
@@ -80,9 +80,8 @@ void register_get(CLI::App& app, Context& context) {
                       "Where to (default: the name's last part, here); - for standard output");
   command->add_flag("--nar", flags->nar, "A folder as its NAR, in one file");
   command->add_flag("-f,--force", flags->force, "Replace a file that is there");
-  command->callback([&context, flags] {
-    context.action = [&context, flags] { return run(context, *flags); };
-  });
+  command->callback(
+      [&context, flags] { context.action = [&context, flags] { return run(context, *flags); }; });
 }
 
 }  // namespace cleave::cli

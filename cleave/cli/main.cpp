@@ -1,5 +1,5 @@
-// The cleave command: parses the command line, runs one subcommand, and turns how it ended into an exit
-// code.
+// The cleave command: parses the command line, runs one subcommand, and turns how it ended into an
+// exit code.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -50,7 +50,8 @@ void add_global_options(CLI::App& app, Context& context) {
       ->type_name("FOLDER");
   app.add_flag("--json", context.json, "Print JSON, for programs (keys: docs/cli.md)");
   app.add_flag("-q,--quiet", context.quiet, "Print errors only");
-  app.add_option("-j,--threads", context.threads, "Threads (default: CLEAVE_NUM_THREADS, else all cores)")
+  app.add_option("-j,--threads", context.threads,
+                 "Threads (default: CLEAVE_NUM_THREADS, else all cores)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   app.set_version_flag("-V,--version", fmt::format("cleave {}", kVersion));
@@ -89,9 +90,10 @@ Result<ExitCode> run_action(const Context& context) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Cleave takes big files and trees apart into chunks, keeps each chunk once, and puts "
-               "every byte back.",
-               "cleave");
+  CLI::App app(
+      "Cleave takes big files and trees apart into chunks, keeps each chunk once, and puts "
+      "every byte back.",
+      "cleave");
   Context context;
   add_global_options(app, context);
   register_commands(app, context);
@@ -115,6 +117,4 @@ int run(int argc, char** argv) {
 
 }  // namespace cleave::cli
 
-int main(int argc, char** argv) {
-  return cleave::cli::run(argc, argv);
-}
+int main(int argc, char** argv) { return cleave::cli::run(argc, argv); }

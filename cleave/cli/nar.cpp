@@ -103,8 +103,9 @@ void print_entries(const std::vector<NarEntry>& entries) {
   Table table({{"TYPE"}, {"SIZE", right}, {"PATH"}});
   for (const NarEntry& entry : entries) {
     const bool file = entry.type == FileType::regular;
-    const char* type = file ? (entry.executable ? "exec" : "file")
-                       : entry.type == FileType::symlink ? "link" : "dir";
+    const char* type = file                              ? (entry.executable ? "exec" : "file")
+                       : entry.type == FileType::symlink ? "link"
+                                                         : "dir";
     std::string path = entry.path.empty() ? "." : escape(entry.path);
     if (entry.type == FileType::symlink) path += " -> " + escape(entry.target);
     table.row({type, file ? std::to_string(entry.size) : "", path});
@@ -138,7 +139,8 @@ Result<ExitCode> cat(const Flags& flags) {
 
 void register_nar(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* nar = add_command(app, "nar", "Make, unpack and look into Nix archives; no store needed");
+  CLI::App* nar =
+      add_command(app, "nar", "Make, unpack and look into Nix archives; no store needed");
   nar->require_subcommand(1);
   const auto on_run = [&context](CLI::App* command, auto run) {
     command->callback([&context, run] { context.action = run; });

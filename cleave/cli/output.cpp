@@ -34,9 +34,7 @@ std::string to_text(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void print_json(const Json& json) {
-  fmt::print("{}\n", to_text(json));
-}
+void print_json(const Json& json) { fmt::print("{}\n", to_text(json)); }
 
 void put_text(Json& json, const std::string& key, std::string_view text) {
   if (is_utf8(text)) {
@@ -98,9 +96,7 @@ std::string percent(double part, double whole) {
   return whole > 0 ? fmt::format("{:.1f} %", 100 * part / whole) : "-";
 }
 
-bool is_terminal(std::FILE* file) {
-  return ::isatty(::fileno(file)) == 1;
-}
+bool is_terminal(std::FILE* file) { return ::isatty(::fileno(file)) == 1; }
 
 Style::Style(std::FILE* file)
     : on_(is_terminal(file) && environment("NO_COLOR").empty() && environment("TERM") != "dumb") {}
@@ -125,7 +121,8 @@ void Table::print() const {
     return out;
   };
   const Style style(stdout);
-  const std::string header = line([&](std::size_t i) -> const std::string& { return columns_[i].title; });
+  const std::string header =
+      line([&](std::size_t i) -> const std::string& { return columns_[i].title; });
   fmt::print("{}{}{}\n", style.bold(), header, style.reset());
   for (const auto& row : rows_) {
     fmt::print("{}\n", line([&](std::size_t i) -> const std::string& { return row[i]; }));

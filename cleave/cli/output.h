@@ -21,8 +21,8 @@ using Json = nlohmann::ordered_json;
 std::string to_text(const Json& json);
 void print_json(const Json& json);
 
-// Sets json[key] to `text`; when that is not UTF-8, to its escaped form, with the bytes in hexadecimal
-// beside it as "<key>_hex".
+// Sets json[key] to `text`; when that is not UTF-8, to its escaped form, with the bytes in
+// hexadecimal beside it as "<key>_hex".
 void put_text(Json& json, const std::string& key, std::string_view text);
 
 Json to_json(const Artifact& artifact);

@@ -35,9 +35,8 @@ void register_rm(CLI::App& app, Context& context) {
   CLI::App* command =
       add_command(app, "rm", "Forget artifacts; `gc` frees the room that only they took");
   command->add_option("name", *names, "Artifacts")->required()->type_name("NAME");
-  command->callback([&context, names] {
-    context.action = [&context, names] { return run(context, *names); };
-  });
+  command->callback(
+      [&context, names] { context.action = [&context, names] { return run(context, *names); }; });
 }
 
 }  // namespace cleave::cli

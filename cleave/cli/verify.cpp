@@ -67,16 +67,14 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
 
 void register_verify(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      add_command(app, "verify", "Read artifacts again and find every byte that is not as it was added");
+  CLI::App* command = add_command(
+      app, "verify", "Read artifacts again and find every byte that is not as it was added");
   CLI::Option* names = command->add_option("name", flags->names, "Artifacts (default: all)");
   names->type_name("NAME");
-  command
-      ->add_flag("--all", flags->all, "Also chunks and records that no artifact needs")
+  command->add_flag("--all", flags->all, "Also chunks and records that no artifact needs")
       ->excludes(names);
-  command->callback([&context, flags] {
-    context.action = [&context, flags] { return run(context, *flags); };
-  });
+  command->callback(
+      [&context, flags] { context.action = [&context, flags] { return run(context, *flags); }; });
 }
 
 }  // namespace cleave::cli

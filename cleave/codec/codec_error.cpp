@@ -15,8 +15,7 @@ ErrorInfo describe(CompressionError code) {
     case CompressionError::decompressed_size_mismatch:
       return {kDomain, "decompressed_size_mismatch", kMalformed};
     case CompressionError::unknown_codec: return {kDomain, "unknown_codec", kMalformed};
-    case CompressionError::invalid_level:
-      return {kDomain, "invalid_level", ErrorClass::usage};
+    case CompressionError::invalid_level: return {kDomain, "invalid_level", ErrorClass::usage};
   }
   std::unreachable();
 }

@@ -30,9 +30,7 @@ Digest Blake3::digest() const {
   return digest;
 }
 
-void Blake3::reset() {
-  blake3_hasher_reset(hasher(state_));
-}
+void Blake3::reset() { blake3_hasher_reset(hasher(state_)); }
 
 Digest blake3(ByteSpan bytes) {
   Blake3 hasher;

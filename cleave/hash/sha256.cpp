@@ -8,9 +8,7 @@ namespace cleave {
 
 namespace {
 
-EVP_MD_CTX* as_context(void* context) {
-  return static_cast<EVP_MD_CTX*>(context);
-}
+EVP_MD_CTX* as_context(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 
 // Fetched once: EVP_sha256() would be looked up at every initialisation.
 const EVP_MD* algorithm() {
@@ -25,9 +23,7 @@ void require(int result) {
 
 }  // namespace
 
-void Sha256::FreeContext::operator()(void* context) const {
-  EVP_MD_CTX_free(as_context(context));
-}
+void Sha256::FreeContext::operator()(void* context) const { EVP_MD_CTX_free(as_context(context)); }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   require(context_ != nullptr ? 1 : 0);
@@ -41,8 +37,8 @@ void Sha256::update(ByteSpan bytes) {
 Digest Sha256::finish() {
   Digest digest;
   EVP_MD_CTX* context = as_context(context_.get());
-  require(EVP_DigestFinal_ex(context, reinterpret_cast<unsigned char*>(digest.bytes.data()),
-                             nullptr));
+  require(
+      EVP_DigestFinal_ex(context, reinterpret_cast<unsigned char*>(digest.bytes.data()), nullptr));
   require(EVP_DigestInit_ex2(context, nullptr, nullptr));
   return digest;
 }

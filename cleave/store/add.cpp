@@ -171,9 +171,8 @@ Result<> Adder::Session::run(ByteSource& source) {
   };
   const auto each = [&](Group& group) { return store_new(group); };
   const auto in_order = [&](Group& group) { return collect(group); };
-  const std::array<Stage<Group>, 3> stages = {{{StageOrder::serial, whole},
-                                               {StageOrder::parallel, each},
-                                               {StageOrder::serial, in_order}}};
+  const std::array<Stage<Group>, 3> stages = {
+      {{StageOrder::serial, whole}, {StageOrder::parallel, each}, {StageOrder::serial, in_order}}};
   const Result<> done = run_pipeline<Group>(executor_, groups_, from_stream, stages);
   for (Group& group : groups_) group.clear();  // lets go of the stream's memory
   return done;
@@ -273,8 +272,7 @@ Result<std::unique_ptr<Adder>> Adder::start(std::shared_ptr<Store> store, Execut
                                             Progress& progress, const AddOptions& options,
                                             OnResult on_result) {
   const FastCdc fastcdc = CLEAVE_TRY(FastCdc::create(options.chunking));
-  FileLock lock =
-      CLEAVE_TRY(FileLock::acquire(store->writers_lock(), FileLock::Kind::shared));
+  FileLock lock = CLEAVE_TRY(FileLock::acquire(store->writers_lock(), FileLock::Kind::shared));
   auto session = std::make_unique<Session>(std::move(store), std::move(lock), executor, progress,
                                            options, fastcdc, std::move(on_result));
   return std::unique_ptr<Adder>(new Adder(std::move(session)));
@@ -297,9 +295,7 @@ Result<> Adder::add_stream(ByteSource& source, const std::string& name) {
   return session_->add(source, name, ArtifactKind::file, [] { return Result<>(); });
 }
 
-Result<> Adder::finish() {
-  return session_->finish();
-}
+Result<> Adder::finish() { return session_->finish(); }
 
 std::string default_artifact_name(const std::filesystem::path& path) {
   const std::filesystem::path whole = std::filesystem::absolute(path).lexically_normal();

@@ -33,9 +33,9 @@ struct AddOptions {
   bool replace = false;  // an artifact of that name
 };
 
-// Adds artifacts to a store: read → cut → hash → compress what is new → append → commit, all at once on
-// `executor` and a thread that waits for the disk, in bounded memory. Chunks that the store has are
-// never compressed again.
+// Adds artifacts to a store: read → cut → hash → compress what is new → append → commit, all at
+// once on `executor` and a thread that waits for the disk, in bounded memory. Chunks that the store
+// has are never compressed again.
 class Adder {
  public:
   // Called once for each artifact, in the order of the additions, when it is durable or has failed.
@@ -48,8 +48,8 @@ class Adder {
                                               OnResult on_result);
   ~Adder();
 
-  // Adds the file or folder at `path`, following it when it is a symlink. An error means that nothing
-  // was added (and `on_result` is not called); success, that the rest is up to the commit.
+  // Adds the file or folder at `path`, following it when it is a symlink. An error means that
+  // nothing was added (and `on_result` is not called); success, that the rest is up to the commit.
   Result<> add_path(const std::filesystem::path& path, const std::string& name);
   // Adds all that `source` yields as a file.
   Result<> add_stream(ByteSource& source, const std::string& name);

@@ -94,9 +94,7 @@ std::optional<Decoder> checked(Table table, RecordKey key, ByteSpan value) {
 
 }  // namespace
 
-std::uint64_t ChunkPlace::record_size() const {
-  return kRecordHeaderSize + stored_size;
-}
+std::uint64_t ChunkPlace::record_size() const { return kRecordHeaderSize + stored_size; }
 
 void RecipeDigest::add(const RecipeEntry& entry) {
   std::byte size[4];

@@ -12,8 +12,8 @@
 
 #include "cleave/base/bytes.h"
 #include "cleave/chunk/options.h"
-#include "cleave/hash/digest.h"
 #include "cleave/hash/blake3.h"
+#include "cleave/hash/digest.h"
 
 namespace cleave {
 
@@ -68,8 +68,8 @@ struct PackState {
   bool retired = false;    // holds nothing any more, to be removed once nobody reads it
 };
 
-// The digest of an artifact: BLAKE3 over its recipe's entries, each as 32 bytes of id and the size as
-// a little-endian 32-bit number. It identifies the content together with how it was cut.
+// The digest of an artifact: BLAKE3 over its recipe's entries, each as 32 bytes of id and the size
+// as a little-endian 32-bit number. It identifies the content together with how it was cut.
 class RecipeDigest {
  public:
   void add(const RecipeEntry& entry);
@@ -97,8 +97,8 @@ void append_record_header(const RecordHeader& header, Buffer& out);
 // Nothing when the bytes are not exactly such a header.
 std::optional<RecordHeader> parse_record_header(ByteSpan bytes);
 
-// Index records. Each ends in a check over its table, key and value; decoding gives nothing when that,
-// or anything else, is not as written.
+// Index records. Each ends in a check over its table, key and value; decoding gives nothing when
+// that, or anything else, is not as written.
 enum class Table : std::uint8_t { meta, chunks, packs, artifacts, recipes };
 std::string_view table_name(Table table);
 

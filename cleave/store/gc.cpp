@@ -79,7 +79,8 @@ class Collector {
 
   bool worth_it(const Pack& pack) const {
     if (pack.unused_bytes == 0) return false;
-    return pack.live.empty() || pack.unused_bytes * 100 > pack.state.size * options_.max_unused_percent;
+    return pack.live.empty() ||
+           pack.unused_bytes * 100 > pack.state.size * options_.max_unused_percent;
   }
 
   // Moves the live chunks of a pack to another one and retires it, in one transaction.

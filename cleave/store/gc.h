@@ -11,15 +11,15 @@
 namespace cleave {
 
 struct GcOptions {
-  // A pack is written anew when more than this share of it, in percent, is unused. 0: as soon as any
-  // of it is.
+  // A pack is written anew when more than this share of it, in percent, is unused. 0: as soon as
+  // any of it is.
   unsigned max_unused_percent = 10;
   bool dry_run = false;
 };
 
 struct GcReport {
   std::uint64_t removed_chunks = 0;
-  std::uint64_t freed_bytes = 0;    // that packs are smaller by
+  std::uint64_t freed_bytes = 0;  // that packs are smaller by
   std::uint64_t rewritten_packs = 0;
   std::uint64_t removed_packs = 0;
   std::uint64_t copied_bytes = 0;   // to new packs
@@ -28,9 +28,9 @@ struct GcReport {
   std::vector<Error> problems;      // packs that are damaged, and were left as they are
 };
 
-// Waits until nobody adds, and keeps others from adding; readers go on. Every chunk is verified before
-// it is moved. A crash at any instant loses nothing: what was copied counts only once the index says
-// so, and what it replaces is removed only after.
+// Waits until nobody adds, and keeps others from adding; readers go on. Every chunk is verified
+// before it is moved. A crash at any instant loses nothing: what was copied counts only once the
+// index says so, and what it replaces is removed only after.
 Result<GcReport> collect_garbage(Store& store, Progress& progress, const GcOptions& options);
 
 }  // namespace cleave

@@ -52,8 +52,7 @@ Result<std::vector<PlacedChunk>> place_chunks(const Store& store, const Artifact
 // Decodes an artifact group by group on `executor`. `write` gets each group in `order`.
 Result<> decode(const Store& store, Executor& executor, const Artifact& artifact,
                 Progress& progress, StageOrder order, FunctionRef<Result<>(const Group&)> write) {
-  const FileLock lock =
-      CLEAVE_TRY(FileLock::acquire(store.readers_lock(), FileLock::Kind::shared));
+  const FileLock lock = CLEAVE_TRY(FileLock::acquire(store.readers_lock(), FileLock::Kind::shared));
   const std::vector<PlacedChunk> chunks = CLEAVE_TRY(place_chunks(store, artifact));
   std::size_t next = 0;
   std::uint64_t offset = 0;
@@ -98,13 +97,11 @@ Result<> write_artifact(const Store& store, Executor& executor, const Artifact& 
 }
 
 Result<> restore_file(const Store& store, Executor& executor, const Artifact& artifact,
-                      const std::filesystem::path& path, Overwrite overwrite,
-                      Progress& progress) {
+                      const std::filesystem::path& path, Overwrite overwrite, Progress& progress) {
   OutputFile file = CLEAVE_TRY(OutputFile::create(path, overwrite));
-  CLEAVE_TRY(decode(store, executor, artifact, progress, StageOrder::parallel,
-                    [&](const Group& group) {
-                      return file.write_at(group.bytes.span(), group.offset);
-                    }));
+  CLEAVE_TRY(
+      decode(store, executor, artifact, progress, StageOrder::parallel,
+             [&](const Group& group) { return file.write_at(group.bytes.span(), group.offset); }));
   return file.commit();
 }
 

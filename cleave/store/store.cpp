@@ -45,9 +45,7 @@ Result<> make_empty_file(const fs::path& path) {
   return {};
 }
 
-bool is_there(const fs::path& path) {
-  return file_info(path, FollowSymlinks::no).has_value();
-}
+bool is_there(const fs::path& path) { return file_info(path, FollowSymlinks::no).has_value(); }
 
 // Whether all that is in `path` could be from making a store that did not get to its end.
 bool only_beginnings(const fs::path& path) {
@@ -105,8 +103,7 @@ Result<std::shared_ptr<Store>> Store::open(const fs::path& path, StoreMode mode,
 Result<> Store::create() {
   CLEAVE_TRY(make_directories(path_));
   CLEAVE_TRY(make_empty_file(writers_lock()));
-  const FileLock alone =
-      CLEAVE_TRY(FileLock::acquire(writers_lock(), FileLock::Kind::exclusive));
+  const FileLock alone = CLEAVE_TRY(FileLock::acquire(writers_lock(), FileLock::Kind::exclusive));
   if (is_there(path_ / kFormatFile)) return {};  // someone else just made it
   CLEAVE_TRY(make_empty_file(readers_lock()));
   CLEAVE_TRY(make_directory(path_ / "packs"));

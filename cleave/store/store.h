@@ -29,10 +29,10 @@ struct StoreLimits {
   std::uint64_t pack_size = std::uint64_t{256} << 20;  // a new pack is begun when this is reached
 };
 
-// An open store. Thread-safe. Any number of processes may use a store at once: readers never wait, and
-// see every artifact whole or not at all; those who add take turns at each commit; collecting garbage
-// waits for those who add. What a function has reported as done survives a crash of the process, the
-// system or the power.
+// An open store. Thread-safe. Any number of processes may use a store at once: readers never wait,
+// and see every artifact whole or not at all; those who add take turns at each commit; collecting
+// garbage waits for those who add. What a function has reported as done survives a crash of the
+// process, the system or the power.
 class Store {
  public:
   // Errors: no_store, not_a_store, store_version_unsupported, index_damaged.

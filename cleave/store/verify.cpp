@@ -20,8 +20,7 @@ constexpr std::uint64_t kRunBytes = std::uint64_t{4} << 20;
 
 class Verifier {
  public:
-  Verifier(const Store& store, Executor& executor, Progress& progress,
-           const VerifyOptions& options)
+  Verifier(const Store& store, Executor& executor, Progress& progress, const VerifyOptions& options)
       : store_(store), executor_(executor), progress_(progress), options_(options) {}
 
   Result<VerifyReport> run() {
@@ -48,7 +47,8 @@ class Verifier {
   };
 
   bool selected(std::string_view name) const {
-    return options_.names.empty() || std::ranges::find(options_.names, name) != options_.names.end();
+    return options_.names.empty() ||
+           std::ranges::find(options_.names, name) != options_.names.end();
   }
 
   Result<> read_artifacts(const IndexTransaction& txn) {
@@ -95,9 +95,8 @@ class Verifier {
       }
     }
     if (options_.everything) CLEAVE_TRY(place_unused_chunks(txn));
-    std::ranges::sort(chunks_, {}, [](const PlacedChunk& c) {
-      return std::pair(c.place.pack, c.place.offset);
-    });
+    std::ranges::sort(chunks_, {},
+                      [](const PlacedChunk& c) { return std::pair(c.place.pack, c.place.offset); });
     for (const PlacedChunk& chunk : chunks_) report_.bytes += chunk.place.size;
     report_.chunks = chunks_.size();
     progress_.total.store(report_.bytes);

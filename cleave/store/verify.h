@@ -35,8 +35,8 @@ struct VerifyReport {
 };
 
 // Reads, decodes and hashes every chunk in question once, in the order of the packs, on `executor`.
-// Damage is what the report tells; an error means that verifying itself could not go on. Any byte that
-// is not as it was written is found, if it belongs to what is verified.
+// Damage is what the report tells; an error means that verifying itself could not go on. Any byte
+// that is not as it was written is found, if it belongs to what is verified.
 Result<VerifyReport> verify_store(const Store& store, Executor& executor, Progress& progress,
                                   const VerifyOptions& options);
 

@@ -26,9 +26,7 @@ Error error(Code code, fmt::format_string<Args...> format, Args&&... args) {
   return made;
 }
 
-inline std::unexpected<Error> fail(Error made) {
-  return std::unexpected(std::move(made));
-}
+inline std::unexpected<Error> fail(Error made) { return std::unexpected(std::move(made)); }
 
 template <ErrorCode Code, class... Args>
 std::unexpected<Error> fail(Code code, fmt::format_string<Args...> format, Args&&... args) {

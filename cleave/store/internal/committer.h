@@ -38,8 +38,8 @@ struct Batch {
 // the packs → name chunks and artifacts in the index → commit.
 class Committer {
  public:
-  // `on_result` is called on the committer's thread, in the order of the batches, once an artifact is
-  // durable or has failed.
+  // `on_result` is called on the committer's thread, in the order of the batches, once an artifact
+  // is durable or has failed.
   Committer(Store& store, Adder::OnResult on_result);
   ~Committer();
   Committer(const Committer&) = delete;
@@ -68,7 +68,7 @@ class Committer {
   bool busy_ = false;
   bool ending_ = false;
   std::optional<Error> failure_;
-  AddReport totals_;                 // of the chunks since the last artifact; the thread's own
+  AddReport totals_;  // of the chunks since the last artifact; the thread's own
   std::vector<Result<AddReport>> outcomes_;  // of the artifacts in the transaction at hand
   std::thread thread_;
 };

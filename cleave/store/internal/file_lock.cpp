@@ -18,30 +18,27 @@ int lock(const FileDescriptor& fd, int operation) {
   return 0;
 }
 
-int operation_of(FileLock::Kind kind) {
-  return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX;
-}
+int operation_of(FileLock::Kind kind) { return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX; }
 
 }  // namespace
 
 Result<FileLock> FileLock::acquire(const std::filesystem::path& path, Kind kind) {
   FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY));
   if (const int code = lock(fd, operation_of(kind))) {
-    return fail(error(IoError::io_error, "lock")
-                    .with_subject("path", path.native())
-                    .with_os_error(code));
+    return fail(
+        error(IoError::io_error, "lock").with_subject("path", path.native()).with_os_error(code));
   }
   return FileLock(std::move(fd));
 }
 
-Result<std::optional<FileLock>> FileLock::try_acquire(const std::filesystem::path& path, Kind kind) {
+Result<std::optional<FileLock>> FileLock::try_acquire(const std::filesystem::path& path,
+                                                      Kind kind) {
   FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY));
   const int code = lock(fd, operation_of(kind) | LOCK_NB);
   if (code == EWOULDBLOCK) return std::nullopt;
   if (code != 0) {
-    return fail(error(IoError::io_error, "lock")
-                    .with_subject("path", path.native())
-                    .with_os_error(code));
+    return fail(
+        error(IoError::io_error, "lock").with_subject("path", path.native()).with_os_error(code));
   }
   return FileLock(std::move(fd));
 }

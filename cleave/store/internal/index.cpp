@@ -90,14 +90,15 @@ Result<std::optional<Artifact>> find_artifact(const IndexTransaction& txn, std::
   return find<Artifact>(txn, Table::artifacts, as_byte_span(name), decode_artifact);
 }
 
-Result<std::vector<RecipeEntry>> read_recipe(const IndexTransaction& txn, const Artifact& artifact) {
+Result<std::vector<RecipeEntry>> read_recipe(const IndexTransaction& txn,
+                                             const Artifact& artifact) {
   std::vector<RecipeEntry> recipe;
   RecipeDigest digest;
   std::uint64_t size = 0;
   for (std::uint32_t segment = 0; segment < segments_of(artifact); ++segment) {
     const auto key = recipe_key(artifact.serial, segment);
-    const auto entries = CLEAVE_TRY(
-        find<std::vector<RecipeEntry>>(txn, Table::recipes, key, decode_recipe_segment));
+    const auto entries =
+        CLEAVE_TRY(find<std::vector<RecipeEntry>>(txn, Table::recipes, key, decode_recipe_segment));
     if (!entries) return fail(damaged_record(Table::recipes, key));
     for (const RecipeEntry& entry : *entries) {
       digest.add(entry);

@@ -31,9 +31,7 @@ struct AssertionFailed {};
   throw AssertionFailed();
 }
 
-MDB_val to_val(ByteSpan bytes) {
-  return {bytes.size(), const_cast<std::byte*>(bytes.data())};
-}
+MDB_val to_val(ByteSpan bytes) { return {bytes.size(), const_cast<std::byte*>(bytes.data())}; }
 
 ByteSpan to_span(const MDB_val& value) {
   return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
@@ -66,7 +64,8 @@ ByteSpan find_map(const std::filesystem::path& data_file) {
     const int fields = std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*x %*s %" SCNu64,
                                    &begin, &end, &inode);
     // NOLINTNEXTLINE: the kernel gives addresses as text
-    if (fields == 3 && inode == info->inode) return {reinterpret_cast<std::byte*>(begin), end - begin};
+    if (fields == 3 && inode == info->inode)
+      return {reinterpret_cast<std::byte*>(begin), end - begin};
   }
   return {};
 }
@@ -175,9 +174,8 @@ Result<bool> IndexEnvironment::open_tables(unsigned txn_flags, unsigned table_fl
   IndexTransaction txn = CLEAVE_TRY(begin(txn_flags));
   for (std::size_t i = 0; i < kTables; ++i) {
     const char* name = table_name(static_cast<Table>(i)).data();
-    const int code = CLEAVE_TRY(call("open table", [&] {
-      return mdb_dbi_open(txn.txn_, name, table_flags, &tables_[i]);
-    }));
+    const int code = CLEAVE_TRY(
+        call("open table", [&] { return mdb_dbi_open(txn.txn_, name, table_flags, &tables_[i]); }));
     if (code == MDB_NOTFOUND) return false;
   }
   CLEAVE_TRY(txn.commit());  // handles live on only after a commit
@@ -195,13 +193,9 @@ Result<IndexTransaction> IndexEnvironment::begin(unsigned flags) {
   return IndexTransaction(shared_from_this(), txn);
 }
 
-Result<IndexTransaction> IndexEnvironment::begin_read() {
-  return begin(MDB_RDONLY);
-}
+Result<IndexTransaction> IndexEnvironment::begin_read() { return begin(MDB_RDONLY); }
 
-Result<IndexTransaction> IndexEnvironment::begin_write() {
-  return begin(0);
-}
+Result<IndexTransaction> IndexEnvironment::begin_write() { return begin(0); }
 
 IndexTransaction::~IndexTransaction() {
   if (txn_ != nullptr && !environment_->broken_) mdb_txn_abort(txn_);
@@ -211,8 +205,8 @@ Result<std::optional<ByteSpan>> IndexTransaction::get(Table table, ByteSpan key)
   MDB_val key_val = to_val(key);
   MDB_val value = {};
   const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
-  const int code = CLEAVE_TRY(
-      environment_->call("get", [&] { return mdb_get(txn_, dbi, &key_val, &value); }));
+  const int code =
+      CLEAVE_TRY(environment_->call("get", [&] { return mdb_get(txn_, dbi, &key_val, &value); }));
   if (code == MDB_NOTFOUND) return std::nullopt;
   return to_span(value);
 }
@@ -266,8 +260,6 @@ Result<std::optional<IndexRow>> IndexCursor::seek(ByteSpan key) {
   return move(key, key.empty() ? MDB_FIRST : MDB_SET_RANGE);
 }
 
-Result<std::optional<IndexRow>> IndexCursor::next() {
-  return move({}, MDB_NEXT);
-}
+Result<std::optional<IndexRow>> IndexCursor::next() { return move({}, MDB_NEXT); }
 
 }  // namespace cleave

@@ -1,5 +1,5 @@
-// LMDB behind a C++ face: ordered byte strings in named tables, transactions, one writer at a time over
-// all processes, readers that see a snapshot and never wait.
+// LMDB behind a C++ face: ordered byte strings in named tables, transactions, one writer at a time
+// over all processes, readers that see a snapshot and never wait.
 #pragma once
 
 #include <atomic>
@@ -27,8 +27,9 @@ struct IndexRow {
 class IndexEnvironment;
 
 // A transaction. Rolled back when it is dropped without commit(). Belongs to one thread at a time.
-// Every function returns index_damaged instead of crashing when the file does not hold what LMDB wrote
-// there, as far as LMDB notices; after that the environment is of no more use to this process.
+// Every function returns index_damaged instead of crashing when the file does not hold what LMDB
+// wrote there, as far as LMDB notices; after that the environment is of no more use to this
+// process.
 class IndexTransaction {
  public:
   IndexTransaction(IndexTransaction&& other) noexcept
@@ -79,8 +80,8 @@ enum class IndexMode : std::uint8_t { read_only, read_write, create };
 // An open index. LMDB must not be opened twice in a process: open() shares what is open already.
 class IndexEnvironment : public std::enable_shared_from_this<IndexEnvironment> {
  public:
-  // `directory` exists. Only `create` makes an index where none is: in any other mode a missing one is
-  // damage.
+  // `directory` exists. Only `create` makes an index where none is: in any other mode a missing one
+  // is damage.
   static Result<std::shared_ptr<IndexEnvironment>> open(const std::filesystem::path& directory,
                                                         IndexMode mode);
   ~IndexEnvironment();

@@ -23,8 +23,8 @@ class PackFiles {
   const std::filesystem::path& directory() const { return directory_; }
   std::filesystem::path path_of(std::uint32_t pack) const;
 
-  // Fills `record` with the record of a chunk as it lies in its pack, header included, after checking
-  // that the header is that of `id` at `place`.
+  // Fills `record` with the record of a chunk as it lies in its pack, header included, after
+  // checking that the header is that of `id` at `place`.
   Result<> read_record(const Digest& id, const ChunkPlace& place, Buffer& record);
   // Reads, decodes and verifies a chunk into `out`, of the chunk's size. `record` is scratch.
   Result<> read_chunk(const Digest& id, const ChunkPlace& place, Buffer& record,
@@ -45,8 +45,8 @@ class PackFiles {
 };
 
 // Appends records within one write transaction of the index, which is what makes it the only writer
-// of packs in the world. Nothing counts until sync() was called and the transaction committed: bytes
-// behind a pack's committed size are overwritten by the next append.
+// of packs in the world. Nothing counts until sync() was called and the transaction committed:
+// bytes behind a pack's committed size are overwritten by the next append.
 class PackAppender {
  public:
   PackAppender(PackFiles& files, IndexTransaction& txn, std::uint64_t target_size)
@@ -56,7 +56,8 @@ class PackAppender {
     std::uint32_t pack;
     std::uint64_t offset;
   };
-  // Writes `records`, together, to the newest pack, or to a new one when that has reached the target.
+  // Writes `records`, together, to the newest pack, or to a new one when that has reached the
+  // target.
   Result<Position> append(ByteSpan records);
   // Makes all that was appended durable, and notes the packs' new sizes in the transaction.
   Result<> sync();
