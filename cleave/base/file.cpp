@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 
 namespace cleave {
 
@@ -18,22 +18,6 @@ namespace fs = std::filesystem;
 
 // What one read or write asks of the kernel at most; Linux itself stops at 2 GiB.
 constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
-
-Error os_error(std::string_view call, const fs::path& path, int number = errno) {
-  return error(IoError::io_error, "{}", call)
-      .with_subject("path", path.native())
-      .with_os_error(number);
-}
-
-// Calls f() until it is not interrupted by a signal.
-template <class F>
-auto retry(F f) {
-  decltype(f()) result;
-  do {
-    result = f();
-  } while (result < 0 && errno == EINTR);
-  return result;
-}
 
 FileInfo to_info(const struct stat& st) {
   FileInfo info;
@@ -102,27 +86,27 @@ std::string_view file_type_name(std::uint32_t mode) {
 
 Result<FileDescriptor> open_file(const fs::path& path, int flags, unsigned mode) {
   const int fd = retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
-  if (fd < 0) return fail(os_error("open", path));
+  if (fd < 0) return fail(system_error("open", path));
   return FileDescriptor(fd);
 }
 
 Result<FileInfo> file_info(int fd, const fs::path& name) {
   struct stat st;
-  if (::fstat(fd, &st) != 0) return fail(os_error("stat", name));
+  if (::fstat(fd, &st) != 0) return fail(system_error("stat", name));
   return to_info(st);
 }
 
 Result<FileInfo> file_info(const fs::path& path, FollowSymlinks follow) {
   struct stat st;
   const int flags = follow == FollowSymlinks::yes ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (::fstatat(AT_FDCWD, path.c_str(), &st, flags) != 0) return fail(os_error("stat", path));
+  if (::fstatat(AT_FDCWD, path.c_str(), &st, flags) != 0) return fail(system_error("stat", path));
   return to_info(st);
 }
 
 Result<std::size_t> read_some(int fd, MutableByteSpan into, const fs::path& name) {
   const std::size_t want = std::min(into.size(), kMaxTransfer);
   const ssize_t n = retry([&] { return ::read(fd, into.data(), want); });
-  if (n < 0) return fail(os_error("read", name));
+  if (n < 0) return fail(system_error("read", name));
   return static_cast<std::size_t>(n);
 }
 
@@ -131,7 +115,7 @@ Result<> read_exact_at(int fd, MutableByteSpan into, std::uint64_t offset, const
     const std::size_t want = std::min(into.size(), kMaxTransfer);
     const ssize_t n =
         retry([&] { return ::pread(fd, into.data(), want, static_cast<off_t>(offset)); });
-    if (n < 0) return fail(os_error("read", name));
+    if (n < 0) return fail(system_error("read", name));
     if (n == 0) {
       return fail(
           error(IoError::unexpected_end).with_subject("path", name.native()).with_offset(offset));
@@ -146,7 +130,7 @@ Result<> write_all(int fd, ByteSpan bytes, const fs::path& name) {
   while (!bytes.empty()) {
     const std::size_t want = std::min(bytes.size(), kMaxTransfer);
     const ssize_t n = retry([&] { return ::write(fd, bytes.data(), want); });
-    if (n < 0) return fail(os_error("write", name));
+    if (n < 0) return fail(system_error("write", name));
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   return {};
@@ -157,7 +141,7 @@ Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset, const fs::pa
     const std::size_t want = std::min(bytes.size(), kMaxTransfer);
     const ssize_t n =
         retry([&] { return ::pwrite(fd, bytes.data(), want, static_cast<off_t>(offset)); });
-    if (n < 0) return fail(os_error("write", name));
+    if (n < 0) return fail(system_error("write", name));
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }
@@ -167,16 +151,16 @@ Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset, const fs::pa
 Result<> sync_data(int fd, const fs::path& name) {
   // Not retried on any error: after a failed sync the kernel may call lost pages clean.
 #if defined(__linux__)
-  if (::fdatasync(fd) != 0) return fail(os_error("sync", name));
+  if (::fdatasync(fd) != 0) return fail(system_error("sync", name));
 #else
-  if (::fsync(fd) != 0) return fail(os_error("sync", name));
+  if (::fsync(fd) != 0) return fail(system_error("sync", name));
 #endif
   return {};
 }
 
 Result<> sync_directory(const fs::path& directory) {
   const FileDescriptor fd = CLEAVE_TRY(open_file(directory, O_RDONLY | O_DIRECTORY));
-  if (::fsync(fd.get()) != 0) return fail(os_error("sync", directory));
+  if (::fsync(fd.get()) != 0) return fail(system_error("sync", directory));
   return {};
 }
 
@@ -252,13 +236,13 @@ Result<> OutputFile::commit() {
       return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW);
     };
     if (link_as(path_) == 0) return {};
-    if (errno != EEXIST) return fail(os_error("create", path_));
+    if (errno != EEXIST) return fail(system_error("create", path_));
     if (overwrite_ == Overwrite::no) {
       return fail(error(IoError::output_exists).with_subject("path", path_.native()));
     }
     // A link cannot replace a file, a rename can.
     const fs::path temporary = temporary_name_beside(path_);
-    if (link_as(temporary) != 0) return fail(os_error("create", temporary));
+    if (link_as(temporary) != 0) return fail(system_error("create", temporary));
     temporary_ = temporary;
   }
   const int result = overwrite_ == Overwrite::yes ? ::rename(temporary_.c_str(), path_.c_str())
@@ -266,7 +250,7 @@ Result<> OutputFile::commit() {
   if (result != 0 && errno == EEXIST && overwrite_ == Overwrite::no) {
     return fail(error(IoError::output_exists).with_subject("path", path_.native()));
   }
-  if (result != 0) return fail(os_error("create", path_));
+  if (result != 0) return fail(system_error("create", path_));
   temporary_.clear();
   fd_.close();
   return {};

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cleave/base/file.h"
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 
 namespace cleave {
 

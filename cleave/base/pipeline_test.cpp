@@ -229,6 +229,38 @@ TEST(Pipeline, UsesAllSlotsInSomeOrder) {
   EXPECT_EQ(most, 4);
 }
 
+// One thread, which takes new items first until all slots are full, and then what the pipeline
+// likes best.
+class FillingExecutor final : public Executor {
+ public:
+  explicit FillingExecutor(int slots) : to_fill_(slots) {}
+  std::size_t concurrency() const override { return 1; }
+  void run(std::size_t count, FunctionRef<void(std::size_t)> body) override {
+    for (std::size_t i = 0; i < count; ++i) body(i);
+  }
+  std::size_t choose(std::size_t count) override { return to_fill_-- > 0 ? count - 1 : 0; }
+
+ private:
+  int to_fill_;
+};
+
+TEST(Pipeline, TakesTheStageNearestTheEndFirst) {
+  FillingExecutor executor(3);
+  std::vector<std::string> order;
+  int taken = 0;
+  const auto source = [&](int& item) -> Result<bool> { return (item = taken++) < 3; };
+  const auto a = [&](int& item) -> Result<> {
+    return order.push_back(fmt::format("{}a", item)), Result<>();
+  };
+  const auto b = [&](int& item) -> Result<> {
+    return order.push_back(fmt::format("{}b", item)), Result<>();
+  };
+  const std::array<Stage<int>, 2> stages = {{{StageOrder::parallel, a}, {StageOrder::serial, b}}};
+  std::array<int, 3> items = {};
+  ASSERT_TRUE(ok(run_pipeline<int>(executor, items, source, stages)));
+  EXPECT_EQ(order, (std::vector<std::string>{"0a", "0b", "1a", "1b", "2a", "2b"}));
+}
+
 TEST(Pipeline, DrainsItemsBeforeItTakesNewOnes) {
   EXPECT_EQ(run(*make_inline_executor(), Plan()).most_in_flight, 1);
 }

@@ -8,24 +8,11 @@
 #include <unistd.h>
 #include <utility>
 
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 #include "cleave/nar/internal/grammar.h"
 #include "cleave/nar/internal/remove_tree.h"
 
 namespace cleave {
-
-namespace {
-
-template <class F>
-auto retry(F f) {
-  decltype(f()) result;
-  do {
-    result = f();
-  } while (result < 0 && errno == EINTR);
-  return result;
-}
-
-}  // namespace
 
 // A name with a NUL behind it, as system calls want it.
 class NarUnpacker::Name {

@@ -7,7 +7,7 @@
 #include <set>
 #include <unistd.h>
 
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 #include "cleave/store/internal/file_lock.h"
 #include "cleave/store/internal/index.h"
 #include "cleave/store/internal/live_chunks.h"
@@ -173,9 +173,7 @@ class Collector {
 
   static Result<> remove_file(const fs::path& path) {
     if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-    return fail(error(IoError::io_error, "remove")
-                    .with_subject("path", path.native())
-                    .with_os_error(errno));
+    return fail(system_error("remove", path));
   }
 
   Store& store_;

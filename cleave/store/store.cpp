@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "cleave/base/file.h"
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 #include "cleave/base/settings.h"
 #include "cleave/store/internal/file_lock.h"
 #include "cleave/store/internal/index.h"
@@ -26,9 +26,7 @@ constexpr std::size_t kMaxFormatSize = 64;
 
 Result<> make_directory(const fs::path& path) {
   if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return {};
-  return fail(error(IoError::io_error, "create folder")
-                  .with_subject("path", path.native())
-                  .with_os_error(errno));
+  return fail(system_error("create folder", path));
 }
 
 // Makes `path` and the folders above it, each durable in the one above.

@@ -3,44 +3,34 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <utility>
 
-#include "cleave/base/internal/fail.h"
+#include "cleave/base/internal/system.h"
 
 namespace cleave {
 
 namespace {
 
-// Locks an open file: 0 or the error number.
-int lock(const FileDescriptor& fd, int operation) {
-  while (::flock(fd.get(), operation) != 0) {
-    if (errno != EINTR) return errno;
-  }
-  return 0;
+int operation_of(FileLock::Kind kind) {
+  return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX;
 }
-
-int operation_of(FileLock::Kind kind) { return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX; }
 
 }  // namespace
 
 Result<FileLock> FileLock::acquire(const std::filesystem::path& path, Kind kind) {
   FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY));
-  if (const int code = lock(fd, operation_of(kind))) {
-    return fail(
-        error(IoError::io_error, "lock").with_subject("path", path.native()).with_os_error(code));
-  }
+  const int result = retry([&] { return ::flock(fd.get(), operation_of(kind)); });
+  if (result != 0) return fail(system_error("lock", path));
   return FileLock(std::move(fd));
 }
 
 Result<std::optional<FileLock>> FileLock::try_acquire(const std::filesystem::path& path,
                                                       Kind kind) {
   FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY));
-  const int code = lock(fd, operation_of(kind) | LOCK_NB);
-  if (code == EWOULDBLOCK) return std::nullopt;
-  if (code != 0) {
-    return fail(
-        error(IoError::io_error, "lock").with_subject("path", path.native()).with_os_error(code));
-  }
-  return FileLock(std::move(fd));
+  const int result = retry([&] { return ::flock(fd.get(), operation_of(kind) | LOCK_NB); });
+  if (result == 0) return FileLock(std::move(fd));
+  if (errno == EWOULDBLOCK) return std::nullopt;
+  return fail(system_error("lock", path));
 }
 
 }  // namespace cleave

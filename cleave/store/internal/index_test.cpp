@@ -183,10 +183,10 @@ TEST_F(IndexTest, AnArtifactNeedsItsChunks) {
 }
 
 // The result is index_damaged, and says in which table.
-#define EXPECT_DAMAGED(result, table)                                \
-  do {                                                               \
-    const auto damaged = (result);                                   \
-    ASSERT_TRUE(fails_with(damaged, StoreError::index_damaged));     \
+#define EXPECT_DAMAGED(result, table)                                  \
+  do {                                                                 \
+    const auto damaged = (result);                                     \
+    ASSERT_TRUE(fails_with(damaged, StoreError::index_damaged));       \
     EXPECT_THAT(test::message_of(damaged), HasSubstr("table " table)); \
   } while (false)
 

@@ -64,8 +64,8 @@ class PackFilesTest : public testing::Test {
   Result<std::string> read(const PlacedChunk& chunk) {
     Buffer record;
     std::string out(chunk.place.size, '\0');
-    CLEAVE_TRY(packs.read_chunk(chunk.id, chunk.place, record,
-                                std::as_writable_bytes(std::span(out))));
+    CLEAVE_TRY(
+        packs.read_chunk(chunk.id, chunk.place, record, std::as_writable_bytes(std::span(out))));
     return out;
   }
   std::uint64_t committed(std::uint32_t pack) {
@@ -177,7 +177,8 @@ TEST_F(PackFilesTest, AMissingPackIsNamed) {
 
 TEST_F(PackFilesTest, AnyFlippedByteOfAChunkIsFound) {
   for (const StoredAs stored_as : {StoredAs::raw, StoredAs::zstd}) {
-    const PlacedChunk chunk = append("an ordinary text, " + std::string(60, '.'), stored_as).value();
+    const PlacedChunk chunk =
+        append("an ordinary text, " + std::string(60, '.'), stored_as).value();
     const fs::path path = path_of(chunk.place.pack);
     const std::string whole = read_file(path);
     for (std::uint64_t at = chunk.place.offset; at < chunk.place.end(); ++at) {
