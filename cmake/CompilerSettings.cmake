@@ -55,3 +55,13 @@ if(CLEAVE_LTO)
     message(STATUS "No link-time optimisation: ${lto_problem}")
   endif()
 endif()
+
+# For code that runs little and takes long to compile (tests, the command line): what optimising its templates costs, it
+# never earns back. Halves the time of a build, and thirds it under sanitizers.
+function(cleave_compile_quickly target)
+  if(CLEAVE_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  else()
+    target_compile_options(${target} PRIVATE -O1 $<$<CONFIG:RelWithDebInfo>:-g1>)
+  endif()
+endfunction()

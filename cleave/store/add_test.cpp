@@ -11,6 +11,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "cleave/base/internal/fail.h"
+#include "cleave/hash/sha256.h"
 #include "cleave/nar/nar_source.h"
 #include "cleave/store/internal/index.h"
 #include "cleave/store/stats.h"
@@ -100,9 +101,8 @@ std::vector<std::byte> joined(const std::vector<std::vector<std::byte>>& parts) 
 
 std::vector<std::pair<Digest, std::uint32_t>> recipe_of(const Store& store,
                                                         const Artifact& artifact) {
-  const IndexTransaction txn = store.index().begin_read().value();
   std::vector<std::pair<Digest, std::uint32_t>> recipe;
-  for (const auto& [id, size] : read_recipe(txn, artifact).value()) recipe.emplace_back(id, size);
+  for (const auto& [id, size] : test::recipe_of(store, artifact)) recipe.emplace_back(id, size);
   return recipe;
 }
 
@@ -203,7 +203,7 @@ TEST(StoreAdd, ThreadsThatBringTheSameStoreItOnce) {
     }
     threads.clear();
     EXPECT_EQ(pack_bytes(path), pack_bytes(dir / "alone"));
-    for (const Artifact& artifact : shared->list().value()) {
+    for (const Artifact& artifact : test::artifacts_of(*shared)) {
       const auto k = static_cast<std::size_t>(artifact.name.back() - '0');
       EXPECT_EQ(get_text(*shared, artifact.name).value(), text_of(files[k]));
     }

@@ -63,7 +63,6 @@ auto fields(const Artifact& a) {
   return std::tuple(a.name, a.kind, a.format, a.size, a.chunks, a.added, a.digest, a.sha256,
                     c.min_size, c.avg_size, c.max_size, c.level, c.seed, a.serial);
 }
-auto fields(std::uint64_t counter) { return counter; }
 auto fields(const std::vector<RecipeEntry>& entries) {
   std::vector<std::pair<Digest, std::uint32_t>> all;
   for (const RecipeEntry& entry : entries) all.emplace_back(entry.id, entry.size);
@@ -208,7 +207,7 @@ TEST(StoreFormat, NumbersThatMeanNothingAreRefused) {
     return decode_artifact(key, with_check(3, key, text).span()).has_value();
   };
   EXPECT_TRUE(decodes(body));
-  for (const std::size_t field : {0, 1}) {  // kind, format
+  for (const std::size_t field : {0UL, 1UL}) {  // kind, format
     std::string changed = body;
     changed[field] = 2;
     EXPECT_FALSE(decodes(changed)) << field;

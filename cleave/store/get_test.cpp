@@ -6,6 +6,7 @@
 #include "cleave/base/internal/fail.h"
 #include "cleave/nar/nar_error.h"
 #include "cleave/store/internal/index.h"
+#include "cleave/store/internal/pack_files.h"
 #include "tests/support/nar.h"
 #include "tests/support/result.h"
 #include "tests/support/store.h"
@@ -47,7 +48,7 @@ class StoreGet : public testing::Test {
   // Flips a byte of the chunk at `offset` of an artifact, in its pack.
   void damage(const std::string& name, std::uint64_t offset) {
     const IndexTransaction txn = store->index().begin_read().value();
-    for (const auto& [id, size] : read_recipe(txn, store->find(name).value()).value()) {
+    for (const auto& [id, size] : test::recipe_of(txn, store->find(name).value())) {
       if (offset >= size) {
         offset -= size;
         continue;

@@ -169,7 +169,7 @@ TEST(StoreOpen, ManyThreadsMakeOneStore) {
         threads.emplace_back([&, i] {
           start.arrive_and_wait();
           const auto store = Store::open(dir / "deep/store", StoreMode::create);
-          if (!store) problems[i] = message_of(store);
+          if (!store) problems[static_cast<std::size_t>(i)] = message_of(store);
         });
       }
     }
@@ -183,7 +183,7 @@ TEST(Store, FindsListsAndRemoves) {
   const auto store = open_store(dir.path());
   for (const char* name : {"b", "a", "c"}) ASSERT_TRUE(ok(add_text(store, name, name)));
   std::vector<std::string> names;
-  for (const Artifact& artifact : store->list().value()) names.push_back(artifact.name);
+  for (const Artifact& artifact : test::artifacts_of(*store)) names.push_back(artifact.name);
   EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(store->find("b")->size, 1u);
   EXPECT_TRUE(ok(store->remove("b")));

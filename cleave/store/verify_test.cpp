@@ -64,8 +64,8 @@ class StoreVerify : public testing::Test {
     std::map<Digest, Names> users;
     const IndexTransaction txn = store->index().begin_read().value();
     std::map<std::uint32_t, Names> of_pack;
-    for (const Artifact& artifact : store->list().value()) {
-      for (const auto& [id, size] : read_recipe(txn, artifact).value()) {
+    for (const Artifact& artifact : test::artifacts_of(*store)) {
+      for (const auto& [id, size] : test::recipe_of(txn, artifact)) {
         users[id].insert(artifact.name);
       }
     }
@@ -163,7 +163,7 @@ TEST_F(StoreVerify, RandomDamageOfALargerStoreIsFound) {
     const VerifyReport report = verify(*store, Everything::yes).value();
     ASSERT_FALSE(report.problems.empty());
     ASSERT_EQ(names_of(report), touched);
-    for (const Artifact& artifact : store->list().value()) {
+    for (const Artifact& artifact : test::artifacts_of(*store)) {
       if (touched.contains(artifact.name)) continue;  // in its pack's header, perhaps: still there
       ASSERT_TRUE(ok(get_text(*store, artifact.name))) << artifact.name;
     }
@@ -288,7 +288,8 @@ TEST_F(StoreVerify, TheReportIsTheSameForAnyExecutor) {
   std::vector<std::string> messages;
   for (auto& [name, executor] : test::all_executors(5)) {
     Progress progress;
-    const auto report = verify_store(*store, *executor, progress, {.everything = true});
+    const auto report = verify_store(*store, *executor, progress,
+                                     {.names = {}, .everything = true});
     ASSERT_TRUE(ok(report)) << name;
     std::vector<std::string> now;
     for (const Problem& problem : report->problems) now.emplace_back(problem.error.message());

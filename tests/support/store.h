@@ -17,6 +17,7 @@
 #include "cleave/store/add.h"
 #include "cleave/store/gc.h"
 #include "cleave/store/get.h"
+#include "cleave/store/internal/index.h"
 #include "cleave/store/store.h"
 #include "cleave/store/verify.h"
 #include "tests/support/bytes.h"
@@ -92,6 +93,15 @@ inline Result<std::string> get_text(const Store& store, const std::string& name,
 inline Result<GcReport> collect(Store& store, const GcOptions& options = {}) {
   Progress progress;
   return collect_garbage(store, progress, options);
+}
+
+inline std::vector<Artifact> artifacts_of(const Store& store) { return store.list().value(); }
+
+inline std::vector<RecipeEntry> recipe_of(const IndexTransaction& txn, const Artifact& artifact) {
+  return read_recipe(txn, artifact).value();
+}
+inline std::vector<RecipeEntry> recipe_of(const Store& store, const Artifact& artifact) {
+  return recipe_of(store.index().begin_read().value(), artifact);
 }
 
 enum class Everything : bool { no, yes };
