@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <latch>
+#include <ostream>
 #include <set>
 #include <thread>
 #include <vector>
@@ -22,6 +23,8 @@ struct Kind {
   std::unique_ptr<Executor> (*make)();
   std::size_t concurrency;
 };
+
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 class ExecutorTest : public testing::TestWithParam<Kind> {
  protected:

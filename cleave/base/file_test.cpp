@@ -3,7 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
-#include <optional>
+#include <ostream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ TEST(File, DescriptorsCloseOnceAndMove) {
   ASSERT_TRUE(ok(opened));
   const int number = opened->get();
   FileDescriptor fd = *std::move(opened);
-  EXPECT_FALSE(opened->is_open());
+  EXPECT_FALSE(opened->is_open());  // NOLINT(bugprone-use-after-move): documented
   EXPECT_EQ(fd.get(), number);
   EXPECT_NE(::fcntl(number, F_GETFD) & FD_CLOEXEC, 0);
   FileDescriptor other;
@@ -164,6 +164,11 @@ TEST(FileSource, IsARegularFileOnly) {
 
 enum class Way { unnamed, renamed, linked };
 
+std::string name_of(Way way) {
+  return way == Way::unnamed ? "unnamed" : way == Way::renamed ? "renamed" : "linked";
+}
+void PrintTo(Way way, std::ostream* out) { *out << name_of(way); }
+
 // Each way that an output gets its name.
 class OutputFileTest : public testing::TestWithParam<Way> {
  protected:
@@ -185,11 +190,7 @@ class OutputFileTest : public testing::TestWithParam<Way> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, OutputFileTest, testing::Values(Way::unnamed, Way::renamed, Way::linked),
-                         [](const auto& way) {
-                           return way.param == Way::unnamed   ? "unnamed"
-                                  : way.param == Way::renamed ? "renamed"
-                                                              : "linked";
-                         });
+                         [](const auto& way) { return name_of(way.param); });
 
 TEST_P(OutputFileTest, HasItsNameOnlyAfterCommit) {
   OutputFile file = create(Overwrite::no);

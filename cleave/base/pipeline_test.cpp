@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <functional>
 #include <new>
-#include <optional>
+#include <numeric>
 #include <set>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -23,8 +23,8 @@ using test::message_of;
 using test::ok;
 
 std::vector<int> first_numbers(int n) {
-  std::vector<int> numbers;
-  for (int i = 0; i < n; ++i) numbers.push_back(i);
+  std::vector<int> numbers(static_cast<std::size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0);
   return numbers;
 }
 
@@ -144,18 +144,20 @@ bool as_expected(const Outcome& outcome, const Plan& plan) {
          outcome.most_in_flight <= static_cast<int>(plan.slots) && !outcome.broken;
 }
 
-class PipelineTest : public testing::TestWithParam<std::function<std::unique_ptr<Executor>()>> {
+std::unique_ptr<Executor> executor_named(const std::string& name) {
+  if (name == "inline") return make_inline_executor();
+  if (name == "seeded") return make_seeded_executor(5);
+  if (name == "threads") return make_thread_executor(4);
+  return make_executor(2);
+}
+
+class PipelineTest : public testing::TestWithParam<std::string> {
  protected:
-  std::unique_ptr<Executor> executor = GetParam()();
+  std::unique_ptr<Executor> executor = executor_named(GetParam());
 };
 
-constexpr const char* kNames[] = {"inline", "seeded", "threads", "default"};
-INSTANTIATE_TEST_SUITE_P(, PipelineTest,
-                         testing::Values([] { return make_inline_executor(); },
-                                         [] { return make_seeded_executor(5); },
-                                         [] { return make_thread_executor(4); },
-                                         [] { return make_executor(2); }),
-                         [](const auto& kind) { return std::string(kNames[kind.index]); });
+INSTANTIATE_TEST_SUITE_P(, PipelineTest, testing::Values("inline", "seeded", "threads", "default"),
+                         [](const auto& name) { return name.param; });
 
 TEST_P(PipelineTest, TakesItemsThroughInOrderWithoutUsingMoreSlots) {
   for (const std::size_t slots : {1U, 2U, 7U}) {

@@ -1,6 +1,7 @@
 #include "cleave/base/settings.h"
 
 #include <cstdlib>
+#include <ostream>
 
 #include <gtest/gtest.h>
 
@@ -14,6 +15,10 @@ struct Case {
   const char* rayon;
   std::size_t threads;
 };
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << '"' << c.ours << "\" \"" << c.rayon << '"';
+}
 
 // Settings are read once a process: each case needs one of its own.
 class SettingsDeathTest : public testing::TestWithParam<Case> {

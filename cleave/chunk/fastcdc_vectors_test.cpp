@@ -98,11 +98,12 @@ TEST_F(FastCdcVectors, HoldForStreams) {
     ChunkStream stream(source, fastcdc);
     std::uint64_t offset = 0;
     for (const Cut& cut : vector.cuts) {
-      const auto chunk = stream.next();
-      ASSERT_TRUE(test::ok(chunk));
-      ASSERT_TRUE(chunk->has_value());
-      ASSERT_EQ((*chunk)->offset, offset);
-      ASSERT_EQ((Cut{(*chunk)->payload.size(), (*chunk)->gear_hash}), cut);
+      const auto next = stream.next();
+      ASSERT_TRUE(test::ok(next));
+      ASSERT_TRUE(next->has_value());
+      const Chunk& chunk = **next;  // NOLINT(bugprone-unchecked-optional-access): asserted
+      ASSERT_EQ(chunk.offset, offset);
+      ASSERT_EQ((Cut{chunk.payload.size(), chunk.gear_hash}), cut);
       offset += cut.length;
     }
     ASSERT_EQ(offset, input.size());

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <chrono>
-#include <mutex>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -59,20 +58,6 @@ struct Group {
   }
 };
 
-// The chunks that this session has taken on itself to store.
-class Claims {
- public:
-  bool claim(const Digest& id) {
-    const std::lock_guard lock(mutex_);
-    return ids_.insert(id).second;
-  }
-  void clear() { ids_.clear(); }
-
- private:
-  std::mutex mutex_;
-  std::unordered_set<Digest, DigestHash> ids_;
-};
-
 }  // namespace
 
 class Adder::Session {
@@ -98,8 +83,9 @@ class Adder::Session {
   Result<> run(ByteSource& source);
   static Result<bool> take(ChunkStream& stream, Group& group);
   void hash_whole(const Group& group);
-  Result<> store_new(Group& group);
-  Result<bool> is_known(const IndexTransaction& txn, const Digest& id);
+  Result<> look_up(Group& group);
+  void claim(Group& group);
+  Result<> compress_new(Group& group);
   Result<> compress(const Chunk& chunk, const Digest& id, Group& group);
   Result<> collect(const Group& group);
 
@@ -109,7 +95,7 @@ class Adder::Session {
   Progress& progress_;
   AddOptions options_;
   FastCdc fastcdc_;
-  Claims claims_;
+  std::unordered_set<Digest, DigestHash> claimed_;  // the chunks this session stores itself
   std::vector<Group> groups_;
   Sha256 sha256_;
 
@@ -142,13 +128,14 @@ Result<> Adder::Session::add(ByteSource& source, const std::string& name, Artifa
   recipe_digest_ = {};
   recipe_.clear();
   batch_ = committer_.take_empty();
+  batch_.first_of_artifact = true;
   sha256_ = {};
 
   Result<> done = run(source);
   if (done) done = last_check();
   if (!done) {
     // What was claimed may not have come to be stored.
-    claims_.clear();
+    claimed_.clear();
     return done;
   }
   artifact_.digest = recipe_digest_.digest();
@@ -169,10 +156,18 @@ Result<> Adder::Session::run(ByteSource& source) {
     hash_whole(group);
     return {};
   };
-  const auto each = [&](Group& group) { return store_new(group); };
+  const auto known = [&](Group& group) { return look_up(group); };
+  const auto claimed = [&](Group& group) -> Result<> {
+    claim(group);
+    return {};
+  };
+  const auto compressed = [&](Group& group) { return compress_new(group); };
   const auto in_order = [&](Group& group) { return collect(group); };
-  const std::array<Stage<Group>, 3> stages = {
-      {{StageOrder::serial, whole}, {StageOrder::parallel, each}, {StageOrder::serial, in_order}}};
+  const std::array<Stage<Group>, 5> stages = {{{StageOrder::serial, whole},
+                                               {StageOrder::parallel, known},
+                                               {StageOrder::serial, claimed},
+                                               {StageOrder::parallel, compressed},
+                                               {StageOrder::serial, in_order}}};
   const Result<> done = run_pipeline<Group>(executor_, groups_, from_stream, stages);
   for (Group& group : groups_) group.clear();  // lets go of the stream's memory
   return done;
@@ -204,30 +199,35 @@ void Adder::Session::hash_whole(const Group& group) {
   }
 }
 
-Result<> Adder::Session::store_new(Group& group) {
+// Chunks stay marked by their slot in the recipe: those that are known lose their payload.
+Result<> Adder::Session::look_up(Group& group) {
   for (const Chunk& chunk : group.chunks) {
     Span span(hash_span, chunk.payload.size());
     const auto size = static_cast<std::uint32_t>(chunk.payload.size());
     group.recipe.push_back({blake3(chunk.payload), size});
   }
-  {
-    // Chunks stay marked by their slot in the recipe: those that are known lose their payload.
-    Span span(lookup_span);
-    const IndexTransaction txn = CLEAVE_TRY(store_->index().begin_read());
-    for (std::size_t i = 0; i < group.chunks.size(); ++i) {
-      if (CLEAVE_TRY(is_known(txn, group.recipe[i].id))) group.chunks[i].payload = {};
-    }
+  Span span(lookup_span);
+  const IndexTransaction txn = CLEAVE_TRY(store_->index().begin_read());
+  for (std::size_t i = 0; i < group.chunks.size(); ++i) {
+    if (CLEAVE_TRY(find_chunk(txn, group.recipe[i].id))) group.chunks[i].payload = {};
   }
+  return {};
+}
+
+// In order, so that of equal chunks it is always the first that gets stored.
+void Adder::Session::claim(Group& group) {
+  for (std::size_t i = 0; i < group.chunks.size(); ++i) {
+    Bytes& payload = group.chunks[i].payload;
+    if (!payload.empty() && !claimed_.insert(group.recipe[i].id).second) payload = {};
+  }
+}
+
+Result<> Adder::Session::compress_new(Group& group) {
   for (std::size_t i = 0; i < group.chunks.size(); ++i) {
     const Chunk& chunk = group.chunks[i];
     if (!chunk.payload.empty()) CLEAVE_TRY(compress(chunk, group.recipe[i].id, group));
   }
   return {};
-}
-
-Result<bool> Adder::Session::is_known(const IndexTransaction& txn, const Digest& id) {
-  if (CLEAVE_TRY(find_chunk(txn, id))) return true;
-  return !claims_.claim(id);
 }
 
 Result<> Adder::Session::compress(const Chunk& chunk, const Digest& id, Group& group) {
@@ -240,7 +240,9 @@ Result<> Adder::Session::compress(const Chunk& chunk, const Digest& id, Group& g
   place.stored_size = static_cast<std::uint32_t>(payload.size());
   place.size = static_cast<std::uint32_t>(chunk.payload.size());
   place.stored_as = smaller ? StoredAs::zstd : StoredAs::raw;
-  append_record_header({id, place.stored_as, place.stored_size, place.size}, group.records);
+  append_record_header({id, place.stored_as, place.stored_size, place.size,
+                        payload_check(id, place.stored_as, payload)},
+                       group.records);
   group.records.append(payload);
   group.new_chunks.push_back({id, place});
   return {};

@@ -52,12 +52,13 @@ Result<> restore_to(const Store& store, const std::string& name, const fs::path&
 }
 
 RC_GTEST_PROP(StoreAdd, GetIsTheInverseForAnyBytes, ()) {
-  const TempDir dir;
-  const auto store = open_store(dir / "store", {.pack_size = 20'000});
+  static const TempDir dir;
+  static const auto store = open_store(dir / "store", {.pack_size = 20'000});
   const auto executor = make_seeded_executor(*rc::gen::arbitrary<std::uint64_t>());
   AddOptions options;
   options.chunking = test::any_options();
   options.sha256 = *rc::gen::arbitrary<bool>();
+  options.replace = true;
   for (const char* name : {"a", "b"}) {
     const auto size = *rc::gen::inRange<std::size_t>(0, 60'000);
     const auto bytes = mixed_bytes(*rc::gen::arbitrary<std::uint64_t>(), size);
@@ -323,10 +324,27 @@ TEST(StoreAdd, ALargeSourceThatFailsLeavesOnlyGarbage) {
   });
   ASSERT_TRUE(fails_with(failed, IoError::io_error));
   EXPECT_TRUE(store->list()->empty());
+  EXPECT_GT(store_stats(*store)->unused_bytes, 8'000'000u);
   EXPECT_TRUE(test::verify(*store, test::Everything::yes)->problems.empty());
   ASSERT_TRUE(ok(add_bytes(store, "a", data, options, executor.get())));
   EXPECT_TRUE(get_text(*store, "a").value() == text_of(data));
   EXPECT_LT(pack_bytes(dir.path()), 20'100'000u);
+}
+
+TEST(StoreAdd, WhatAFailedArtifactStoredIsNotCountedForTheNext) {
+  const TempDir dir;
+  const auto store = open_store(dir.path());
+  const auto data = random_bytes(7, 12'000'000);
+  const auto executor = make_inline_executor();
+  const auto next = test::add_with(store, *executor, {}, [&](Adder& adder) {
+    FailingSource source(data, data.size());
+    EXPECT_TRUE(fails_with(adder.add_stream(source, "failed"), IoError::io_error));
+    MemorySource text(as_byte_span("text"));
+    return adder.add_stream(text, "next");
+  });
+  ASSERT_TRUE(ok(next));
+  EXPECT_EQ(next->new_chunks, 1u);
+  EXPECT_EQ(next->new_bytes, 4u);
 }
 
 // Runs like an inline executor, and does something to the file being read just before.

@@ -113,12 +113,18 @@ bool is_pack_header(ByteSpan header, std::uint32_t pack) {
   return std::ranges::equal(header, expected.span());
 }
 
+std::uint64_t payload_check(const Digest& id, StoredAs stored_as, ByteSpan payload) {
+  const Digest digest = stored_as == StoredAs::raw ? id : blake3(payload);
+  return load_le<std::uint64_t>(digest.bytes.data());
+}
+
 void append_record_header(const RecordHeader& header, Buffer& out) {
   Encoder(out)
       .put(as_byte_span(kRecordMagic))
       .put(static_cast<std::uint32_t>(header.stored_as))
       .put(header.stored_size)
       .put(header.size)
+      .put(header.check)
       .put(header.id.span());
 }
 
@@ -129,6 +135,7 @@ std::optional<RecordHeader> parse_record_header(ByteSpan bytes) {
   RecordHeader header;
   header.stored_size = in.get<std::uint32_t>();
   header.size = in.get<std::uint32_t>();
+  header.check = in.get<std::uint64_t>();
   header.id = in.digest();
   if (!in.done() || as_text(magic) != kRecordMagic || stored_as > 1) return std::nullopt;
   header.stored_as = static_cast<StoredAs>(stored_as);

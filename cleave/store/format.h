@@ -81,7 +81,7 @@ class RecipeDigest {
 
 // Pack files.
 constexpr std::size_t kPackHeaderSize = 16;
-constexpr std::size_t kRecordHeaderSize = 48;
+constexpr std::size_t kRecordHeaderSize = 56;
 constexpr std::uint32_t kMaxChunkSize = 16 << 20;
 
 void append_pack_header(std::uint32_t pack, Buffer& out);
@@ -92,7 +92,11 @@ struct RecordHeader {
   StoredAs stored_as;
   std::uint32_t stored_size;
   std::uint32_t size;
+  std::uint64_t check;  // payload_check()
 };
+// The first 8 bytes of the payload's BLAKE3. The chunk's id does not do: many a bit of a zstd frame
+// may change without changing what it decodes to.
+std::uint64_t payload_check(const Digest& id, StoredAs stored_as, ByteSpan payload);
 void append_record_header(const RecordHeader& header, Buffer& out);
 // Nothing when the bytes are not exactly such a header.
 std::optional<RecordHeader> parse_record_header(ByteSpan bytes);

@@ -239,13 +239,14 @@ TEST(StoreFormat, PackHeader) {
 
 RC_GTEST_PROP(StoreFormat, RecordHeadersRoundTrip, ()) {
   const RecordHeader header{any_digest(), any<bool>() ? StoredAs::zstd : StoredAs::raw,
-                            any<std::uint32_t>(), any<std::uint32_t>()};
+                            any<std::uint32_t>(), any<std::uint32_t>(), any<std::uint64_t>()};
   Buffer bytes;
   append_record_header(header, bytes);
   RC_ASSERT(bytes.size() == kRecordHeaderSize);
   const auto same = [&](const std::optional<RecordHeader>& parsed) {
     return parsed && parsed->id == header.id && parsed->stored_as == header.stored_as &&
-           parsed->stored_size == header.stored_size && parsed->size == header.size;
+           parsed->stored_size == header.stored_size && parsed->size == header.size &&
+           parsed->check == header.check;
   };
   RC_ASSERT(same(parse_record_header(bytes.span())));
   RC_ASSERT(!parse_record_header(bytes.span().first(bytes.size() - 1)));
@@ -253,6 +254,14 @@ RC_GTEST_PROP(StoreFormat, RecordHeadersRoundTrip, ()) {
   const auto at = *rc::gen::inRange<std::size_t>(0, bytes.size());
   bytes.data()[at] ^= static_cast<std::byte>(*rc::gen::inRange(1, 256));
   RC_ASSERT(!same(parse_record_header(bytes.span())));
+}
+
+TEST(StoreFormat, ThePayloadCheckIsTheStartOfItsBlake3) {
+  const ByteSpan payload = as_byte_span("payload");
+  const Digest id = blake3(payload);
+  const auto expected = load_le<std::uint64_t>(id.bytes.data());
+  EXPECT_EQ(payload_check(id, StoredAs::raw, payload), expected);
+  EXPECT_EQ(payload_check(Digest(), StoredAs::zstd, payload), expected);
 }
 
 TEST(StoreFormat, KeysSortAsTheirNumbers) {

@@ -105,7 +105,7 @@ class Collector {
     for (const auto& [id, place] : pack.live) {
       CLEAVE_TRY(progress_.check());
       bytes_.resize(place.size);
-      CLEAVE_TRY(store_.packs().read_chunk(id, place, record_, bytes_.span()));
+      CLEAVE_TRY(store_.packs().check_chunk(id, place, record_, bytes_.span()));
     }
     return {};
   }

@@ -34,6 +34,11 @@ struct Group {
 // The chunks of an artifact with where they are, as of one instant.
 Result<std::vector<PlacedChunk>> place_chunks(const Store& store, const Artifact& artifact) {
   const IndexTransaction txn = CLEAVE_TRY(store.index().begin_read());
+  const auto current = CLEAVE_TRY(find_artifact(txn, artifact.name));
+  if (!current || current->serial != artifact.serial) {
+    return fail(error(StoreError::no_such_artifact, "it was removed or replaced meanwhile")
+                    .with_subject("name", artifact.name));
+  }
   const std::vector<RecipeEntry> recipe = CLEAVE_TRY(read_recipe(txn, artifact));
   std::vector<PlacedChunk> chunks;
   chunks.reserve(recipe.size());

@@ -183,6 +183,20 @@ TEST_F(StoreGet, AMissingChunkIsNamed) {
   EXPECT_THAT(message_of(missing), HasSubstr(to_hex(id.span())));
 }
 
+TEST_F(StoreGet, AnArtifactThatIsRemovedMeanwhileIsNotDamage) {
+  ASSERT_TRUE(ok(add_text(store, "a", "text")));
+  const Artifact artifact = store->find("a").value();
+  BufferSink sink;
+  Progress progress;
+  ASSERT_TRUE(ok(store->remove("a")));
+  EXPECT_TRUE(fails_with(write_artifact(*store, *executor, artifact, sink, progress),
+                         StoreError::no_such_artifact));
+  ASSERT_TRUE(ok(add_text(store, "a", "another text")));
+  EXPECT_TRUE(fails_with(write_artifact(*store, *executor, artifact, sink, progress),
+                         StoreError::no_such_artifact));
+  EXPECT_EQ(sink.buffer.size(), 0u);
+}
+
 TEST_F(StoreGet, StopsWhenAskedAndLeavesNothing) {
   ASSERT_TRUE(ok(add_bytes(store, "a", random_bytes(4, 100'000))));
   Progress progress;

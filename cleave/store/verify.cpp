@@ -195,7 +195,7 @@ class Verifier {
 
   void check_chunk(const PlacedChunk& chunk, Buffer& record, Buffer& bytes) {
     bytes.resize(chunk.place.size);
-    const auto read = store_.packs().read_chunk(chunk.id, chunk.place, record, bytes.span());
+    const auto read = store_.packs().check_chunk(chunk.id, chunk.place, record, bytes.span());
     progress_.advance(chunk.place.size);
     if (!read) add({read.error(), chunk.id, {}, {}});
   }

@@ -288,8 +288,8 @@ TEST_F(StoreVerify, TheReportIsTheSameForAnyExecutor) {
   std::vector<std::string> messages;
   for (auto& [name, executor] : test::all_executors(5)) {
     Progress progress;
-    const auto report = verify_store(*store, *executor, progress,
-                                     {.names = {}, .everything = true});
+    const auto report =
+        verify_store(*store, *executor, progress, {.names = {}, .everything = true});
     ASSERT_TRUE(ok(report)) << name;
     std::vector<std::string> now;
     for (const Problem& problem : report->problems) now.emplace_back(problem.error.message());

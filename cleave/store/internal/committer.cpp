@@ -48,7 +48,7 @@ Result<> Committer::submit(Batch&& batch) {
 
 Result<> Committer::finish() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return (queue_.empty() && !busy_) || failure_; });
+  changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
   if (failure_) return fail(*failure_);
   return {};
 }
@@ -83,14 +83,25 @@ void Committer::run() {
     report(batches, outcome);
 
     lock.lock();
+    if (!outcome) {
+      failure_ = outcome.error();
+      // What has queued up meanwhile is not tried, and fails too.
+      batches.assign(std::make_move_iterator(queue_.begin()),
+                     std::make_move_iterator(queue_.end()));
+      queue_.clear();
+      lock.unlock();
+      changed_.notify_all();
+      report(batches, outcome);
+      lock.lock();
+    }
     busy_ = false;
-    if (!outcome) failure_ = outcome.error();
     for (Batch& batch : batches) {
       if (empty_.size() >= kMaxIdle) break;
       if (batch.records.capacity() == 0) continue;
       batch.records.clear();
       batch.chunks.clear();
       batch.artifact.reset();
+      batch.first_of_artifact = false;
       empty_.push_back(std::move(batch));
     }
     changed_.notify_all();
@@ -104,6 +115,7 @@ Result<> Committer::commit(std::vector<Batch>& batches) {
   PackAppender appender(store_.packs(), txn, store_.limits().pack_size);
   for (Batch& batch : batches) {
     span.add_bytes(batch.records.size());
+    if (batch.first_of_artifact) totals_ = {};  // of one that failed half-way
     CLEAVE_TRY(store_chunks(txn, appender, batch));
     if (!batch.artifact) continue;
     AddReport made = std::exchange(totals_, {});

@@ -31,6 +31,7 @@ struct Batch {
   Buffer records;
   std::vector<PlacedChunk> chunks;  // their places: offsets in `records`, until they are written
   std::optional<FinishedArtifact> artifact;
+  bool first_of_artifact = false;
 };
 
 // Takes batches on a thread of its own, since it mostly waits for the disk. What has queued up goes

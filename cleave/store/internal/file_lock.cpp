@@ -11,9 +11,7 @@ namespace cleave {
 
 namespace {
 
-int operation_of(FileLock::Kind kind) {
-  return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX;
-}
+int operation_of(FileLock::Kind kind) { return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX; }
 
 }  // namespace
 

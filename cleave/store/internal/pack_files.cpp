@@ -87,6 +87,17 @@ Result<> PackFiles::read_chunk(const Digest& id, const ChunkPlace& place, Buffer
   return {};
 }
 
+Result<> PackFiles::check_chunk(const Digest& id, const ChunkPlace& place, Buffer& record,
+                                MutableByteSpan out) {
+  CLEAVE_TRY(read_chunk(id, place, record, out));
+  const auto header = parse_record_header(record.span().first(kRecordHeaderSize));
+  const ByteSpan payload = record.span().subspan(kRecordHeaderSize);
+  if (!header || header->check != payload_check(id, place.stored_as, payload)) {
+    return fail(damaged(place.pack, place.offset, "a chunk's stored bytes have changed"));
+  }
+  return {};
+}
+
 Result<> PackFiles::check_file(std::uint32_t pack, std::uint64_t committed_size) {
   const OpenFile file = CLEAVE_TRY(open(pack));
   const FileInfo info = CLEAVE_TRY(file_info(file->get(), path_of(pack)));

@@ -29,6 +29,9 @@ class PackFiles {
   // Reads, decodes and verifies a chunk into `out`, of the chunk's size. `record` is scratch.
   Result<> read_chunk(const Digest& id, const ChunkPlace& place, Buffer& record,
                       MutableByteSpan out);
+  // The same, and finds changes of the stored bytes that do not change what they decode to.
+  Result<> check_chunk(const Digest& id, const ChunkPlace& place, Buffer& record,
+                       MutableByteSpan out);
   // The file's header is that of this pack, and it is long enough for what was committed.
   Result<> check_file(std::uint32_t pack, std::uint64_t committed_size);
   // Forgets an open file, before it is removed.
