@@ -24,7 +24,7 @@ struct Kind {
   std::size_t concurrency;
 };
 
-void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+std::ostream& operator<<(std::ostream& out, const Kind& kind) { return out << kind.name; }
 
 class ExecutorTest : public testing::TestWithParam<Kind> {
  protected:
@@ -77,6 +77,7 @@ TEST(Executor, MayBeUsedByManyThreadsAtOnce) {
     std::atomic<std::size_t> sum = 0;
     {
       std::vector<std::jthread> users;
+      users.reserve(4);
       for (int t = 0; t < 4; ++t) {
         users.emplace_back([&] { executor->run(100, [&](std::size_t i) { sum += i; }); });
       }

@@ -167,7 +167,7 @@ enum class Way { unnamed, renamed, linked };
 std::string name_of(Way way) {
   return way == Way::unnamed ? "unnamed" : way == Way::renamed ? "renamed" : "linked";
 }
-void PrintTo(Way way, std::ostream* out) { *out << name_of(way); }
+std::ostream& operator<<(std::ostream& out, Way way) { return out << name_of(way); }
 
 // Each way that an output gets its name.
 class OutputFileTest : public testing::TestWithParam<Way> {

@@ -16,8 +16,8 @@ struct Case {
   std::size_t threads;
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
-  *out << '"' << c.ours << "\" \"" << c.rayon << '"';
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << '"' << c.ours << "\" \"" << c.rayon << '"';
 }
 
 // Settings are read once a process: each case needs one of its own.

@@ -36,6 +36,15 @@ bool needs_escape(std::uint8_t byte) {
   return byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\';
 }
 
+// Characters that would change how the text around them is shown: U+0080 … U+009F are control
+// characters too, and the embeddings, overrides and isolates of bidirectional text reorder it.
+bool misleads(std::string_view sequence) {
+  if (sequence.size() == 2) return sequence >= "\xc2\x80" && sequence <= "\xc2\x9f";
+  if (sequence.size() != 3) return false;
+  return (sequence >= "\xe2\x80\xaa" && sequence <= "\xe2\x80\xae") ||
+         (sequence >= "\xe2\x81\xa6" && sequence <= "\xe2\x81\xa9");
+}
+
 // Calls put(piece) for each character of `text` in its escaped form.
 template <class Put>
 void for_each_escaped(std::string_view text, Put put) {
@@ -43,9 +52,7 @@ void for_each_escaped(std::string_view text, Put put) {
   while (!text.empty()) {
     const auto lead = static_cast<std::uint8_t>(text[0]);
     std::size_t length = sequence_length(text);
-    // U+0080 … U+009F are control characters too.
-    const bool c1 = length == 2 && lead == 0xc2 && static_cast<std::uint8_t>(text[1]) < 0xa0;
-    if (length == 0 || c1 || needs_escape(lead)) {
+    if (length == 0 || needs_escape(lead) || misleads(text.substr(0, length))) {
       const char piece[] = {'\\', 'x', kHex[lead >> 4], kHex[lead & 15]};
       put(std::string_view(piece, sizeof piece));
       length = 1;

@@ -11,10 +11,11 @@ namespace cleave {
 // Well-formed UTF-8 as RFC 3629 has it: shortest forms only, no surrogates.
 bool is_utf8(std::string_view text);
 
-// `text` with control characters, quotes, backslashes and bytes that are not UTF-8 written as \xNN.
+// `text` with control characters (those of bidirectional text too), quotes, backslashes and bytes
+// that are not UTF-8 written as \xNN.
 std::string escape(std::string_view text);
 
-// As escape(), without allocating: writes into `buffer` and, when that is too small, keeps the end
+// As escape(), without allocating: writes into `buffer` (of at least 3) and, when that is too small, keeps the end
 // of the text behind "...".
 std::string_view escape_tail(std::string_view text, std::span<char> buffer);
 

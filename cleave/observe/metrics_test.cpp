@@ -24,6 +24,7 @@ TEST(Metrics, CountersAddUpOverThreads) {
   const std::uint64_t before = apples.value();
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([] {
         for (int i = 0; i < 1000; ++i) apples.add();

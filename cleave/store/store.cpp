@@ -45,10 +45,11 @@ Result<> make_empty_file(const fs::path& path) {
 
 bool is_there(const fs::path& path) { return file_info(path, FollowSymlinks::no).has_value(); }
 
-// Whether all that is in `path` could be from making a store that did not get to its end.
+// Whether all that is in `path` could be from making a store that did not get to its end, or gets
+// there right now.
 bool only_beginnings(const fs::path& path) {
-  constexpr std::array<std::string_view, 4> kOurs = {"writers.lock", "readers.lock", "packs",
-                                                     "index"};
+  constexpr std::array<std::string_view, 5> kOurs = {"writers.lock", "readers.lock", "packs",
+                                                     "index", kFormatFile};
   std::error_code problem;
   for (fs::directory_iterator entry(path, problem), end; !problem && entry != end;
        entry.increment(problem)) {
@@ -113,6 +114,7 @@ Result<> Store::create() {
     CLEAVE_TRY(txn.commit());
   }
   CLEAVE_TRY(sync_directory(path_ / "index"));
+  CLEAVE_TRY(sync_directory(path_));
 
   OutputFile format = CLEAVE_TRY(OutputFile::create(path_ / kFormatFile, Overwrite::no));
   const std::string text = fmt::format("{}{}\n", kFormatPrefix, kStoreVersion);
