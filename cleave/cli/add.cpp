@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "cleave/base/file.h"
 #include "cleave/base/internal/fail.h"
 #include "cleave/cli/chunking_flags.h"
 #include "cleave/cli/context.h"
+#include "cleave/cli/input.h"
 #include "cleave/cli/output.h"
 #include "cleave/cli/progress_bar.h"
 
@@ -89,15 +89,17 @@ class Reporter {
   ExitCode exit_code_ = kDone;
 };
 
-Result<> add_one(Adder& adder, const std::string& path, const std::string& name) {
+Result<> add_one(Adder& adder, Progress& progress, const std::string& path,
+                 const std::string& name) {
+  if (path.empty()) return fail(StoreError::invalid_name, "an empty path names nothing");
   if (path != "-") {
     return adder.add_path(path, name.empty() ? default_artifact_name(path) : name);
   }
   if (name.empty()) {
     return fail(StoreError::invalid_name, "standard input has no name; give one with --name");
   }
-  FileSource source = FileSource::standard_input();
-  return adder.add_stream(source, name);
+  Input input = CLEAVE_TRY(Input::open(path, progress, Input::Counts::no));  // the adder counts
+  return adder.add_stream(input, name);
 }
 
 Result<ExitCode> run(Context& context, const Flags& flags) {
@@ -112,7 +114,7 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
     const auto adder = CLEAVE_TRY(Adder::start(std::move(store), context.executor(),
                                                context.progress, flags.options, std::ref(report)));
     for (const std::string& path : flags.paths) {
-      const auto added = add_one(*adder, path, flags.name);
+      const auto added = add_one(*adder, context.progress, path, flags.name);
       if (!added) report.failed(added.error());
       if (!added && added.error().is(IoError::interrupted)) break;
     }

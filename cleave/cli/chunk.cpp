@@ -69,8 +69,10 @@ void register_chunk(CLI::App& app, Context& context) {
       ->transform(CLI::CheckedTransformer(algorithms, CLI::ignore_case))
       ->type_name("ALGORITHM");
   add_chunking_flags(*command, flags->chunking);
-  command->callback(
-      [&context, flags] { context.action = [&context, flags] { return run(context, *flags); }; });
+  command->callback([&context, flags] {
+    context.ends_at_once = true;
+    context.action = [&context, flags] { return run(context, *flags); };
+  });
 }
 
 }  // namespace cleave::cli

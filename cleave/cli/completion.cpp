@@ -11,16 +11,30 @@ namespace {
 struct Words {
   std::string name;
   std::string description;
-  std::vector<std::string> flags;
-  std::vector<Words> commands;
+  std::vector<std::string> flags = {};
+  std::vector<std::string> flags_with_value = {};  // short ones too
+  std::vector<Words> commands = {};
   bool takes_artifacts = false;
 };
 
+const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
+
 Words words_of(const CLI::App& app) {
-  Words words{app.get_name(), app.get_description(), {}, {}, false};
+  Words words{app.get_name(), app.get_description()};
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) words.flags.push_back("--" + name);
     if (option->get_positional() && option->get_type_name() == "NAME") words.takes_artifacts = true;
+    if (option->get_items_expected_max() == 0) continue;
+    for (const std::string& name : option->get_lnames()) {
+      words.flags_with_value.push_back("--" + name);
+    }
+    for (const std::string& name : option->get_snames()) {
+      words.flags_with_value.push_back("-" + name);
+    }
+  }
+  if (words.name == "completion") {
+    for (const std::string& shell : kShells)
+      words.commands.push_back({shell, "Script for " + shell});
   }
   for (const CLI::App* command : app.get_subcommands(nullptr)) {
     words.commands.push_back(words_of(*command));
@@ -49,22 +63,28 @@ void print_bash_case(const Words& command, const std::string& path, const Words&
 void print_bash(const Words& root) {
   fmt::print(R"sh(# bash completion for cleave: source it, or put it in bash-completion's folder.
 _cleave() {{
-  local current=${{COMP_WORDS[COMP_CWORD]}} path= words= artifacts= i
+  local current=${{COMP_WORDS[COMP_CWORD]}} path= words= artifacts= name i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${{COMP_WORDS[i]}} in
+      {}) ((++i)) ;;
       -*) ;;
       *) path="${{path:+$path }}${{COMP_WORDS[i]}}"; [[ $path == nar ]] || break ;;
     esac
   done
   case $path in
-)sh");
+)sh",
+             fmt::join(root.flags_with_value, "|"));
   fmt::print("    '') words=\"{} {}\" ;;\n", names_of(root.commands), join(root.flags));
   for (const Words& command : root.commands) print_bash_case(command, command.name, root);
   fmt::print(R"sh(  esac
   if [[ $current == -* || -z $path || ( $path == nar && -n $words ) || $path == completion ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   elif [[ $artifacts ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$(cleave ls --names 2>/dev/null)" -- "$current")
+    # Not compgen -W, which would expand what stands in the names.
+    COMPREPLY=()
+    while IFS= read -r name; do
+      [[ $name == "$current"* ]] && COMPREPLY+=("$name")
+    done < <(cleave ls --names 2>/dev/null)
   else
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
@@ -109,14 +129,17 @@ void print_zsh(const Words& root) {
 # zsh completion for cleave: put it as _cleave in a folder of $fpath.
 _cleave() {{
   local -a commands names
-  local path= word
-  for word in ${{words[2,CURRENT-1]}}; do
-    [[ $word == -* ]] && continue
-    path="${{path:+$path }}$word"
-    [[ $path == nar ]] || break
+  local typed= i  # not "path", which is PATH
+  for ((i = 2; i < CURRENT; i++)); do
+    case $words[i] in
+      {}) ((++i)) ;;
+      -*) ;;
+      *) typed="${{typed:+$typed }}$words[i]"; [[ $typed == nar ]] || break ;;
+    esac
   done
-  case $path in
-)sh");
+  case $typed in
+)sh",
+             fmt::join(root.flags_with_value, "|"));
   fmt::print(
       "    '') if [[ $PREFIX == -* ]]; then compadd -- {}; else commands=({}); _describe command "
       "commands; fi ;;\n",
@@ -163,7 +186,7 @@ void register_completion(CLI::App& app, Context& context) {
   command->add_option("shell", *shell, "bash, zsh or fish")
       ->required()
       ->type_name("SHELL")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+      ->check(CLI::IsMember(kShells));
   command->callback([&app, &context, shell] {
     context.action = [&app, shell]() -> Result<ExitCode> {
       const Words root = words_of(app);

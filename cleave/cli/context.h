@@ -32,6 +32,8 @@ struct Context {
   bool quiet = false;
 
   Progress progress;
+  // Signals end the command at once: it leaves nothing behind.
+  bool ends_at_once = false;
 
   // What a subcommand does once all is parsed. Returns an exit code.
   std::function<Result<ExitCode>()> action;

@@ -104,7 +104,7 @@ int run(int argc, char** argv) {
     const int code = app.exit(problem);  // prints help, the version, or what is wrong
     return code == 0 ? kDone : kUsage;
   }
-  stop_on_signals(context.progress);
+  if (!context.ends_at_once) stop_on_signals(context.progress);
   const Result<ExitCode> result = run_action(context);
   current_job.store(nullptr);
   print_profile();

@@ -1,6 +1,5 @@
 // cleave nar pack|unpack|ls|cat
 #include <filesystem>
-#include <memory>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include "cleave/base/mapped_file.h"
 #include "cleave/base/text.h"
 #include "cleave/cli/context.h"
+#include "cleave/cli/input.h"
 #include "cleave/cli/output.h"
 #include "cleave/cli/progress_bar.h"
 #include "cleave/nar/nar_list.h"
@@ -72,16 +72,11 @@ std::string_view type_name(FileType type) {
   return "other";
 }
 
-Result<std::unique_ptr<ByteSource>> open_source(const std::string& input) {
-  if (input == "-") return std::make_unique<FileSource>(FileSource::standard_input());
-  return std::make_unique<FileSource>(CLEAVE_TRY(FileSource::open(input)));
-}
-
 Result<ExitCode> unpack(Context& context, const Flags& flags) {
-  const auto source = CLEAVE_TRY(open_source(flags.input));
-  context.progress.total = source->remaining().value_or(0);
+  Input input = CLEAVE_TRY(Input::open(flags.input, context.progress, Input::Counts::yes));
+  context.progress.total = input.remaining().value_or(0);
   const ProgressBar bar(context, "unpacking");
-  CLEAVE_TRY(unpack_nar(*source, flags.out));
+  CLEAVE_TRY(unpack_nar(input, flags.out));
   return kDone;
 }
 
@@ -128,10 +123,10 @@ Result<ExitCode> list(Context& context, const Flags& flags) {
   return kDone;
 }
 
-Result<ExitCode> cat(const Flags& flags) {
-  const auto source = CLEAVE_TRY(open_source(flags.input));
+Result<ExitCode> cat(Context& context, const Flags& flags) {
+  Input input = CLEAVE_TRY(Input::open(flags.input, context.progress, Input::Counts::yes));
   FileSink sink(STDOUT_FILENO, "standard output");
-  CLEAVE_TRY(cat_nar(*source, flags.path, sink));
+  CLEAVE_TRY(cat_nar(input, flags.path, sink));
   return kDone;
 }
 
@@ -166,14 +161,17 @@ void register_nar(CLI::App& app, Context& context) {
   ls_command->add_option("file", flags->input, "NAR, or - for standard input")
       ->required()
       ->type_name("FILE");
-  on_run(ls_command, [&context, flags] { return list(context, *flags); });
+  ls_command->callback([&context, flags] {
+    context.ends_at_once = true;
+    context.action = [&context, flags] { return list(context, *flags); };
+  });
 
   CLI::App* cat_command = add_command(*nar, "cat", "Write one file of a NAR to standard output");
   cat_command->add_option("file", flags->input, "NAR, or - for standard input")
       ->required()
       ->type_name("FILE");
   cat_command->add_option("path", flags->path, "Path in the NAR")->required()->type_name("PATH");
-  on_run(cat_command, [flags] { return cat(*flags); });
+  on_run(cat_command, [&context, flags] { return cat(context, *flags); });
 }
 
 }  // namespace cleave::cli

@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 
 constexpr auto kFirst = 400ms;
 constexpr auto kEvery = 100ms;
+constexpr std::size_t kMinBar = 5;
 constexpr std::size_t kMaxBar = 30;
+constexpr std::size_t kBarFrame = 4;  // "  []"
 
 std::size_t terminal_width() {
   struct winsize size = {};
@@ -93,18 +95,25 @@ void ProgressBar::draw(double seconds) {
   const std::uint64_t done = progress_.done;
   const std::uint64_t total = progress_.total;
   const double rate = static_cast<double>(done) / seconds;
+  const std::size_t width = terminal_width() - 1;
   std::string line = fmt::format("{}  {}", what_, human_size(done));
+  std::string rest = fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(rate)));
+  if (total > done && done > 0) {
+    rest += fmt::format("  {} left", duration(static_cast<double>(total - done) / rate));
+  }
   if (total >= done && total > 0) {
     const double share = static_cast<double>(done) / static_cast<double>(total);
-    const auto filled = static_cast<std::size_t>(share * static_cast<double>(kMaxBar));
-    line += fmt::format(" of {}  [{}{}] {:3.0f} %", human_size(total), std::string(filled, '#'),
-                        std::string(kMaxBar - filled, '.'), 100 * share);
+    line += fmt::format(" of {}", human_size(total));
+    rest.insert(0, fmt::format(" {:3.0f} %", 100 * share));
+    const std::size_t used = line.size() + rest.size() + kBarFrame;
+    const std::size_t bar = std::min(kMaxBar, width - std::min(width, used));
+    const auto filled = static_cast<std::size_t>(share * static_cast<double>(bar));
+    if (bar >= kMinBar) {
+      line += fmt::format("  [{}{}]", std::string(filled, '#'), std::string(bar - filled, '.'));
+    }
   }
-  line += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(rate)));
-  if (total > done && done > 0) {
-    line += fmt::format("  {} left", duration(static_cast<double>(total - done) / rate));
-  }
-  line.resize(std::min(line.size(), terminal_width() - 1));
+  line += rest;
+  line.resize(std::min(line.size(), width));
   fmt::print(stderr, "\r{}\x1b[K", line);
   std::fflush(stderr);
   drawn_ = true;

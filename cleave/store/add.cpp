@@ -300,7 +300,9 @@ Result<> Adder::add_stream(ByteSource& source, const std::string& name) {
 Result<> Adder::finish() { return session_->finish(); }
 
 std::string default_artifact_name(const std::filesystem::path& path) {
-  const std::filesystem::path whole = std::filesystem::absolute(path).lexically_normal();
+  std::error_code problem;  // the working folder is gone: the path as it stands must do
+  const std::filesystem::path absolute = std::filesystem::absolute(path, problem);
+  const std::filesystem::path whole = (problem ? path : absolute).lexically_normal();
   return whole.has_filename() ? whole.filename() : whole.parent_path().filename();
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <ranges>
 #include <set>
 #include <unistd.h>
 
@@ -35,7 +36,9 @@ class Collector {
     const FileLock alone =
         CLEAVE_TRY(FileLock::acquire(store_.writers_lock(), FileLock::Kind::exclusive));
     CLEAVE_TRY(survey());
-    for (auto& [number, pack] : packs_) {
+    // From the newest on: chunks move to the newest pack that is not retired, and what the survey
+    // has not seen there would be lost if it were cleaned after that.
+    for (auto& [number, pack] : std::views::reverse(packs_)) {
       CLEAVE_TRY(progress_.check());
       progress_.advance(pack.state.size);
       if (pack.state.retired) continue;

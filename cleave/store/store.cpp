@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "cleave/base/file.h"
@@ -31,11 +32,16 @@ Result<> make_directory(const fs::path& path) {
 
 // Makes `path` and the folders above it, each durable in the one above.
 Result<> make_directories(const fs::path& path) {
-  if (file_info(path, FollowSymlinks::yes)) return {};
-  const fs::path parent = path.parent_path();
-  if (!parent.empty() && parent != path) CLEAVE_TRY(make_directories(parent));
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (file_info(path, FollowSymlinks::yes)) {
+    // Who made it may have been killed before syncing. Most often it is older, and not ours to
+    // sync: so this may fail.
+    static_cast<void>(sync_directory(parent));
+    return {};
+  }
+  if (parent != path) CLEAVE_TRY(make_directories(parent));
   CLEAVE_TRY(make_directory(path));
-  return sync_directory(parent.empty() ? fs::path(".") : parent);
+  return sync_directory(parent);
 }
 
 Result<> make_empty_file(const fs::path& path) {
@@ -44,6 +50,19 @@ Result<> make_empty_file(const fs::path& path) {
 }
 
 bool is_there(const fs::path& path) { return file_info(path, FollowSymlinks::no).has_value(); }
+
+// Removes an index that was begun when the making of the store did not get to its end: with a part
+// of it missing, LMDB would refuse it for ever. Where there are packs, it has been used.
+Result<> begin_index_anew(const fs::path& store) {
+  std::error_code problem;
+  const bool unused = fs::is_empty(store / "packs", problem);
+  if (problem || !unused) return {};
+  for (const char* name : {"data.mdb", "lock.mdb"}) {
+    const fs::path file = store / "index" / name;
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) return fail(system_error("remove", file));
+  }
+  return {};
+}
 
 // Whether all that is in `path` could be from making a store that did not get to its end, or gets
 // there right now.
@@ -90,6 +109,9 @@ Result<std::shared_ptr<Store>> Store::open(const fs::path& path, StoreMode mode,
     if (info && !only_beginnings(path)) return fail(not_a_store(path));
     if (mode != StoreMode::create) return fail(no_store(path));
     CLEAVE_TRY(store->create());
+  } else if (mode == StoreMode::create) {
+    // Who made it may have been killed before syncing the name "format".
+    CLEAVE_TRY(sync_directory(path));
   }
   CLEAVE_TRY(store->check_version());
   const IndexMode index_mode =
@@ -101,12 +123,14 @@ Result<std::shared_ptr<Store>> Store::open(const fs::path& path, StoreMode mode,
 // The file "format" comes last: without it there is no store yet, and making one begins anew.
 Result<> Store::create() {
   CLEAVE_TRY(make_directories(path_));
-  CLEAVE_TRY(make_empty_file(writers_lock()));
-  const FileLock alone = CLEAVE_TRY(FileLock::acquire(writers_lock(), FileLock::Kind::exclusive));
+  // The folder itself is the lock, not writers.lock: whoever was first may hold that for long.
+  const FileLock alone = CLEAVE_TRY(FileLock::acquire(path_, FileLock::Kind::exclusive));
   if (is_there(path_ / kFormatFile)) return {};  // someone else just made it
+  CLEAVE_TRY(make_empty_file(writers_lock()));
   CLEAVE_TRY(make_empty_file(readers_lock()));
   CLEAVE_TRY(make_directory(path_ / "packs"));
   CLEAVE_TRY(make_directory(path_ / "index"));
+  CLEAVE_TRY(begin_index_anew(path_));
   {
     const auto index = CLEAVE_TRY(IndexEnvironment::open(path_ / "index", IndexMode::create));
     IndexTransaction txn = CLEAVE_TRY(index->begin_write());

@@ -14,7 +14,7 @@ class FileLock {
  public:
   enum class Kind : bool { shared, exclusive };
 
-  // Waits. The file must exist.
+  // Waits. The file, or folder, must exist.
   static Result<FileLock> acquire(const std::filesystem::path& path, Kind kind);
   // Nothing when someone holds a lock that excludes it.
   static Result<std::optional<FileLock>> try_acquire(const std::filesystem::path& path, Kind kind);

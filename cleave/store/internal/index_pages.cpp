@@ -1,0 +1,395 @@
+#include "cleave/store/internal/index_pages.h"
+
+#include <algorithm>
+#include <bit>
+#include <fcntl.h>
+#include <utility>
+#include <vector>
+
+#include "cleave/base/endian.h"
+#include "cleave/base/file.h"
+#include "cleave/store/format.h"
+
+namespace cleave {
+
+namespace {
+
+constexpr std::size_t kHeaderSize = 16;  // of a page
+constexpr std::size_t kNodeHeaderSize = 8;
+constexpr std::size_t kTreeSize = 48;
+constexpr std::size_t kMetaSize = 152;  // with the page's header
+constexpr std::size_t kMaxKeySize = 511;
+constexpr unsigned kMaxDepth = 32;
+constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
+constexpr std::uint64_t kMetaPages = 2;
+constexpr std::uint32_t kMagic = 0xbeefc0de;
+constexpr std::uint32_t kVersion = 1;
+constexpr std::uint16_t kIntegerKeys = 8;
+
+// What a page is.
+enum Kind : std::uint16_t { kBranch = 1, kLeaf = 2, kLarge = 4, kMeta = 8 };
+
+// What a node of a leaf is.
+enum NodeKind : std::uint16_t { kPlain = 0, kLargeValue = 1, kTreeValue = 2 };
+
+std::uint16_t load16(const std::byte* at) { return load_le<std::uint16_t>(at); }
+std::uint32_t load32(const std::byte* at) { return load_le<std::uint32_t>(at); }
+std::uint64_t load64(const std::byte* at) { return load_le<std::uint64_t>(at); }
+
+IndexPages::Tree load_tree(const std::byte* at) {
+  IndexPages::Tree tree;
+  tree.depth = load16(at + 6);
+  tree.root = load64(at + 40);
+  return tree;
+}
+std::uint16_t tree_flags(const std::byte* at) { return load16(at + 4); }
+
+bool less(const IndexPages::Tree& tree, ByteSpan a, ByteSpan b) {
+  if (tree.integer_keys) return load64(a.data()) < load64(b.data());
+  return as_text(a) < as_text(b);  // as unsigned bytes, a prefix first
+}
+
+}  // namespace
+
+struct IndexPages::Node {
+  std::size_t begin = 0;  // in its page
+  std::size_t end = 0;
+  ByteSpan key;
+  std::uint16_t kind = kPlain;  // of a leaf's
+  std::uint32_t value_size = 0;
+  const std::byte* value = nullptr;  // there, or the number of its page
+  std::uint64_t child = 0;           // of a branch's
+};
+
+class IndexPages::Page {
+ public:
+  explicit Page(ByteSpan bytes) : bytes_(bytes) {}
+
+  std::uint64_t number() const { return load64(bytes_.data()); }
+  std::uint16_t kind() const { return load16(bytes_.data() + 10); }
+  std::size_t lower() const { return load16(bytes_.data() + 12); }
+  std::size_t upper() const { return load16(bytes_.data() + 14); }
+  std::uint32_t run() const { return load32(bytes_.data() + 12); }  // of a large value's first page
+  std::size_t count() const { return (lower() - kHeaderSize) / 2; }
+
+  // Whether its array of nodes lies within it.
+  bool has_array() const {
+    return lower() >= kHeaderSize && lower() % 2 == 0 && lower() <= upper() &&
+           upper() <= bytes_.size();
+  }
+  // Nothing when it does not lie within the page.
+  std::optional<Node> find_node(std::size_t i) const {
+    Node node;
+    node.begin = load16(bytes_.data() + kHeaderSize + 2 * i);
+    if (node.begin < upper() || bytes_.size() - node.begin < kNodeHeaderSize) return std::nullopt;
+    const std::byte* at = bytes_.data() + node.begin;
+    const std::uint32_t low = load32(at);
+    const std::uint16_t flags = load16(at + 4);
+    const std::size_t key_size = load16(at + 6);
+    std::size_t size = kNodeHeaderSize + key_size;
+    if (kind() == kBranch) {
+      node.child = low | std::uint64_t{flags} << 32;
+    } else {
+      node.kind = flags;
+      node.value_size = low;
+      size += flags == kLargeValue ? sizeof(std::uint64_t) : low;
+    }
+    size += size % 2;
+    if (key_size > kMaxKeySize || size > bytes_.size() - node.begin) return std::nullopt;
+    node.end = node.begin + size;
+    node.key = bytes_.subspan(node.begin + kNodeHeaderSize, key_size);
+    node.value = node.key.data() + key_size;
+    return node;
+  }
+  // Of a page that was checked.
+  Node node(std::size_t i) const { return *find_node(i); }
+  // Its last node with a key not above `key`; of a branch, the one that leads to it.
+  std::size_t find(const Tree& tree, ByteSpan key) const {
+    std::size_t begin = 1;
+    std::size_t end = count();
+    while (begin < end) {
+      const std::size_t middle = begin + (end - begin) / 2;
+      if (less(tree, key, node(middle).key)) {
+        end = middle;
+      } else {
+        begin = middle + 1;
+      }
+    }
+    return begin - 1;
+  }
+  // The keys of a branch's child.
+  Range child_range(std::size_t i, const Range& range) const {
+    return {i == 0 ? range.low : node(i).key, i + 1 < count() ? node(i + 1).key : range.high};
+  }
+
+ private:
+  ByteSpan bytes_;
+};
+
+struct IndexPages::Meta {
+  bool sound = false;
+  Tree free;
+  Tree main;
+  std::uint64_t pages = 0;
+  std::uint64_t id = 0;
+
+  // `bytes`: the beginning of the page.
+  static Meta parse(std::uint64_t number, ByteSpan bytes) {
+    const std::byte* const at = bytes.data() + kHeaderSize;
+    Meta meta;
+    meta.free = load_tree(at + 24);
+    meta.free.integer_keys = true;
+    meta.free.large_values = true;
+    meta.main = load_tree(at + 72);
+    meta.main.holds_trees = true;
+    meta.pages = load64(at + 120) + 1;
+    meta.id = load64(at + 128);
+    const Page page(bytes);
+    meta.sound = page.number() == number && page.kind() == kMeta && load32(at) == kMagic &&
+                 load32(at + 4) == kVersion && tree_flags(at + 24) == kIntegerKeys &&
+                 tree_flags(at + 72) == 0;
+    return meta;
+  }
+  static std::size_t page_size(ByteSpan bytes) { return load32(bytes.data() + kHeaderSize + 24); }
+};
+
+IndexPages::IndexPages(ByteSpan map) : map_(map), page_size_(Meta::page_size(map)) {}
+
+bool IndexPages::begins_well(const std::filesystem::path& data_file) {
+  const auto fd = open_file(data_file, O_RDONLY);
+  std::array<std::byte, kMetaSize> bytes;
+  const auto read = [&](std::uint64_t offset) {
+    return read_exact_at(fd->get(), bytes, offset, data_file).has_value();
+  };
+  if (!fd || !read(0) || !Meta::parse(0, bytes).sound) return false;
+  const std::size_t page_size = Meta::page_size(bytes);
+  if (!std::has_single_bit(page_size) || page_size < 512 || page_size > 65536) return false;
+  return read(page_size) && Meta::parse(1, bytes).sound && Meta::page_size(bytes) == page_size;
+}
+
+IndexPages::Page IndexPages::page(std::uint64_t number) const {
+  return Page(map_.subspan(number * page_size_, page_size_));
+}
+
+IndexPages::Meta IndexPages::meta(std::uint64_t number) const {
+  return Meta::parse(number, map_.subspan(number * page_size_, page_size_));
+}
+
+IndexPages::Found IndexPages::read_snapshot(std::uint64_t id, Snapshot& snapshot) {
+  // Transactions write the two in turn.
+  const Meta metas[] = {meta(0), meta(1)};
+  const bool fresh = metas[0].id == 0 && metas[1].id == 0;
+  const bool in_turn = metas[0].id % 2 == 0 && metas[1].id % 2 == 1 &&
+                       (metas[0].id + 1 == metas[1].id || metas[1].id + 1 == metas[0].id);
+  const Meta& current = metas[id % 2];
+  if (!metas[0].sound || !metas[1].sound || !(fresh || in_turn) || current.id != id) {
+    return Found::overtaken;
+  }
+  snapshot.free = current.free;
+  snapshot.main = current.main;
+  snapshot.pages = current.pages;
+  const bool sound = current.pages >= kMetaPages &&
+                     current.pages <= map_.size() / page_size_ && read_tables(snapshot);
+  if (meta(id % 2).id != id) return Found::overtaken;
+  return sound ? Found::sound : Found::damaged;
+}
+
+// Finds the tables in the main tree, by their names.
+bool IndexPages::read_tables(Snapshot& snapshot) {
+  if (!check_tree(snapshot, snapshot.main)) return false;
+  for (std::size_t i = 0; i < kTables; ++i) {
+    snapshot.tables[i] = {};
+    if (snapshot.main.root == kNoPage) continue;
+    const ByteSpan name = as_byte_span(table_name(static_cast<Table>(i)));
+    std::uint64_t number = snapshot.main.root;
+    for (unsigned level = snapshot.main.depth; level > 1; --level) {
+      number = page(number).node(page(number).find(snapshot.main, name)).child;
+    }
+    const Node node = page(number).node(page(number).find(snapshot.main, name));
+    if (as_text(node.key) != as_text(name)) continue;
+    if (tree_flags(node.value) != 0) return false;
+    snapshot.tables[i] = load_tree(node.value);
+    snapshot.tables[i].large_values = static_cast<Table>(i) == Table::recipes;
+  }
+  return true;
+}
+
+bool IndexPages::check_page(const Snapshot& snapshot, const Tree& tree, std::uint64_t number,
+                            unsigned level, const Range& range) {
+  if (number < kMetaPages || number >= snapshot.pages) return false;
+  const Page page = this->page(number);
+  if (page.kind() != (level == 1 ? kLeaf : kBranch)) return false;
+  std::atomic<std::uint64_t>& checked = checked_[number % checked_.size()];
+  if (checked.load(std::memory_order_relaxed) == number) return true;
+
+  if (page.number() != number || !page.has_array()) return false;
+  const std::size_t least = level == 1 || tree.integer_keys ? 1 : 2;
+  if (page.count() < least) return false;
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  places.reserve(page.count());
+  std::optional<ByteSpan> last = range.low;
+  for (std::size_t i = 0; i < page.count(); ++i) {
+    const auto node = page.find_node(i);
+    if (!node) return false;
+    places.emplace_back(node->begin, node->end);
+    if (level == 1) {
+      const bool fits = tree.holds_trees ? node->kind == kTreeValue && node->value_size == kTreeSize
+                                         : node->kind == kPlain ||
+                                               (node->kind == kLargeValue && tree.large_values);
+      if (!fits) return false;
+    } else if (i == 0) {
+      continue;  // the first key of a branch is not used
+    }
+    if (tree.integer_keys && node->key.size() != sizeof(std::uint64_t)) return false;
+    const bool first = i == (level == 1 ? 0U : 1U);
+    if (last && (first ? less(tree, node->key, *last) : !less(tree, *last, node->key))) return false;
+    last = node->key;
+  }
+  if (range.high && last && !less(tree, *last, *range.high)) return false;
+  // They fill the page's end without gap or overlap.
+  std::ranges::sort(places);
+  std::size_t end = page.upper();
+  for (const auto& place : places) {
+    if (place.first != end) return false;
+    end = place.second;
+  }
+  if (end != page_size_) return false;
+  checked.store(number, std::memory_order_relaxed);
+  return true;
+}
+
+std::uint64_t IndexPages::pages_for(std::uint64_t size, std::size_t page_size) {
+  return (kHeaderSize + size + page_size - 1) / page_size;
+}
+
+std::optional<ByteSpan> IndexPages::value(const Snapshot& snapshot, const Node& node) const {
+  if (node.kind != kLargeValue) return ByteSpan(node.value, node.value_size);
+  const std::uint64_t first = load64(node.value);
+  const std::uint64_t count = pages_for(node.value_size, page_size_);
+  if (first < kMetaPages || first >= snapshot.pages || count > snapshot.pages - first) {
+    return std::nullopt;
+  }
+  const Page page = this->page(first);
+  if (page.number() != first || page.kind() != kLarge || page.run() != count) return std::nullopt;
+  return map_.subspan(first * page_size_ + kHeaderSize, node.value_size);
+}
+
+bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan key) {
+  if (tree.root == kNoPage) return true;
+  if (tree.depth == 0 || tree.depth > kMaxDepth) return false;
+  std::uint64_t number = tree.root;
+  Range range;
+  for (unsigned level = tree.depth; level > 0; --level) {
+    if (!check_page(snapshot, tree, number, level, range)) return false;
+    const Page page = this->page(number);
+    const std::size_t i = page.find(tree, key);
+    const Node node = page.node(i);
+    if (level == 1) {
+      return as_text(node.key) != as_text(key) || value(snapshot, node).has_value();
+    }
+    range = page.child_range(i, range);
+    number = node.child;
+  }
+  return true;
+}
+
+bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, std::uint64_t number,
+                      unsigned level, const Range& range, const TakePages* take) {
+  if (!check_page(snapshot, tree, number, level, range)) return false;
+  if (take != nullptr && !(*take)(number, 1)) return false;
+  const Page page = this->page(number);
+  for (std::size_t i = 0; i < page.count(); ++i) {
+    const Node node = page.node(i);
+    if (level > 1) {
+      const Range inner = page.child_range(i, range);
+      if (!walk(snapshot, tree, node.child, level - 1, inner, take)) return false;
+    } else if (take != nullptr && node.kind == kLargeValue) {
+      if (!value(snapshot, node)) return false;
+      const std::uint64_t count = pages_for(node.value_size, page_size_);
+      if (!(*take)(load64(node.value), count)) return false;
+    }
+  }
+  return true;
+}
+
+bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, const TakePages* take) {
+  if (tree.root == kNoPage) return true;
+  if (tree.depth == 0 || tree.depth > kMaxDepth) return false;
+  return walk(snapshot, tree, tree.root, tree.depth, {}, take);
+}
+
+bool IndexPages::check_tree(const Snapshot& snapshot, const Tree& tree) {
+  return walk(snapshot, tree, nullptr);
+}
+
+// Takes the pages that a part of the list, whose pages were checked, says are free.
+bool IndexPages::take_free(const Snapshot& snapshot, std::uint64_t number, unsigned level,
+                           TakePages take) {
+  const Page page = this->page(number);
+  for (std::size_t i = 0; i < page.count(); ++i) {
+    const Node node = page.node(i);
+    if (level > 1) {
+      if (!take_free(snapshot, node.child, level - 1, take)) return false;
+      continue;
+    }
+    // A count, and so many numbers, the highest first.
+    const auto list = value(snapshot, node);
+    constexpr std::size_t kSize = sizeof(std::uint64_t);
+    if (!list || list->size() < kSize) return false;
+    const std::uint64_t count = load64(list->data());
+    if (count > list->size() / kSize - 1) return false;
+    std::uint64_t last = snapshot.pages;
+    for (std::uint64_t k = 1; k <= count; ++k) {
+      const std::uint64_t free = load64(list->data() + k * kSize);
+      if (free < kMetaPages || free >= last || !take(free, 1)) return false;
+      last = free;
+    }
+  }
+  return true;
+}
+
+namespace {
+
+// Which pages were taken.
+class Taken {
+ public:
+  explicit Taken(std::uint64_t pages) : taken_(pages) {}
+  // False when one of them is not there, or was taken before.
+  bool operator()(std::uint64_t first, std::uint64_t count) {
+    if (first > taken_.size() || count > taken_.size() - first) return false;
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      if (std::exchange(taken_[i], true)) return false;
+    }
+    return true;
+  }
+  bool all() const { return std::ranges::find(taken_, false) == taken_.end(); }
+
+ private:
+  std::vector<bool> taken_;
+};
+
+}  // namespace
+
+bool IndexPages::check_free_list(const Snapshot& snapshot) {
+  if (!check_tree(snapshot, snapshot.free)) return false;
+  if (snapshot.free.root == kNoPage) return true;
+  Taken taken(snapshot.pages);
+  return take_free(snapshot, snapshot.free.root, snapshot.free.depth, taken);
+}
+
+bool IndexPages::check_all(const Snapshot& snapshot) {
+  Taken taken(snapshot.pages);
+  taken(0, kMetaPages);
+  const TakePages take = taken;
+  if (!walk(snapshot, snapshot.free, &take) || !walk(snapshot, snapshot.main, &take)) return false;
+  for (const Tree& table : snapshot.tables) {
+    if (!walk(snapshot, table, &take)) return false;
+  }
+  if (snapshot.free.root != kNoPage &&
+      !take_free(snapshot, snapshot.free.root, snapshot.free.depth, take)) {
+    return false;
+  }
+  return taken.all();
+}
+
+}  // namespace cleave
