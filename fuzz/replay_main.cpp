@@ -1,5 +1,5 @@
-// Runs a fuzz target once over every file of the folders given, so that the corpus is part of the ordinary tests and of
-// every sanitizer run, with any compiler.
+// Runs a fuzz target once over every file of the folders given, so that the corpus is part of the
+// ordinary tests and of every sanitizer run, with any compiler.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

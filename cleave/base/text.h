@@ -15,8 +15,8 @@ bool is_utf8(std::string_view text);
 // that are not UTF-8 written as \xNN.
 std::string escape(std::string_view text);
 
-// As escape(), without allocating: writes into `buffer` (of at least 3) and, when that is too small, keeps the end
-// of the text behind "...".
+// As escape(), without allocating: writes into `buffer` (of at least 3) and, when that is too
+// small, keeps the end of the text behind "...".
 std::string_view escape_tail(std::string_view text, std::span<char> buffer);
 
 }  // namespace cleave

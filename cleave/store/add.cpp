@@ -30,9 +30,9 @@ SpanSite submit_span("add.submit");
 // Chunks travel in groups of about this size, so that small ones cost no more than large ones.
 constexpr std::size_t kGroupBytes = std::size_t{1} << 20;
 // Groups on their way at once, for each thread.
-constexpr std::size_t kGroupsPerThread = 4;
-// What is committed at a time.
-constexpr std::size_t kBatchBytes = std::size_t{8} << 20;
+constexpr std::size_t kGroupsPerThread = 3;
+// What is handed to the committer at a time.
+constexpr std::size_t kBatchBytes = std::size_t{4} << 20;
 
 // The first bytes of every NAR: the string "nix-archive-1".
 constexpr std::string_view kNarMagic("\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0", 24);

@@ -187,8 +187,9 @@ std::optional<PackState> decode_pack_state(RecordKey key, ByteSpan value) {
   if (!in) return std::nullopt;
   PackState state;
   state.size = in->get<std::uint64_t>();
-  state.retired = in->get<std::uint8_t>() != 0;
-  if (!in->done()) return std::nullopt;
+  const auto retired = in->get<std::uint8_t>();
+  if (!in->done() || retired > 1) return std::nullopt;
+  state.retired = retired == 1;
   return state;
 }
 
@@ -220,20 +221,22 @@ std::optional<Artifact> decode_artifact(RecordKey key, ByteSpan value) {
   artifact.name = as_text(key);
   const auto kind = in->get<std::uint8_t>();
   const auto format = in->get<std::uint8_t>();
-  const bool has_sha256 = in->get<std::uint8_t>() != 0;
+  const auto has_sha256 = in->get<std::uint8_t>();
   artifact.serial = in->get<std::uint64_t>();
   artifact.size = in->get<std::uint64_t>();
   artifact.chunks = in->get<std::uint64_t>();
   artifact.added = static_cast<std::int64_t>(in->get<std::uint64_t>());
   artifact.digest = in->digest();
   const Digest sha256 = in->digest();
-  if (has_sha256) artifact.sha256 = sha256;
+  if (has_sha256 == 1) artifact.sha256 = sha256;
   artifact.chunking.min_size = in->get<std::uint64_t>();
   artifact.chunking.avg_size = in->get<std::uint64_t>();
   artifact.chunking.max_size = in->get<std::uint64_t>();
   artifact.chunking.level = in->get<std::uint32_t>();
   artifact.chunking.seed = in->get<std::uint64_t>();
-  if (!in->done() || kind > 1 || format > 1) return std::nullopt;
+  const bool sane =
+      kind <= 1 && format <= 1 && has_sha256 <= 1 && (has_sha256 == 1 || sha256 == Digest());
+  if (!in->done() || !sane) return std::nullopt;
   artifact.kind = static_cast<ArtifactKind>(kind);
   artifact.format = static_cast<ArtifactFormat>(format);
   return artifact;

@@ -207,11 +207,18 @@ TEST(StoreFormat, NumbersThatMeanNothingAreRefused) {
     return decode_artifact(key, with_check(3, key, text).span()).has_value();
   };
   EXPECT_TRUE(decodes(body));
-  for (const std::size_t field : {0UL, 1UL}) {  // kind, format
+  for (const std::size_t field : {0UL, 1UL, 2UL}) {  // kind, format, whether there is a SHA-256
     std::string changed = body;
     changed[field] = 2;
     EXPECT_FALSE(decodes(changed)) << field;
   }
+  std::string changed = body;
+  changed[3 + 4 * 8 + 32] = 1;  // a SHA-256, though there is none
+  EXPECT_FALSE(decodes(changed));
+  changed[2] = 1;
+  EXPECT_TRUE(decodes(changed));
+  const std::string pack(9, '\2');
+  EXPECT_FALSE(decode_pack_state(key, with_check(2, key, pack).span()));
   const auto segment = recipe_key(1, 0);
   const std::string entries((kRecipeSegment + 1) * 36, 'x');
   const auto segment_of = [&](std::size_t size) {

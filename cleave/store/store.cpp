@@ -125,7 +125,7 @@ Result<> Store::create() {
   CLEAVE_TRY(make_directories(path_));
   // The folder itself is the lock, not writers.lock: whoever was first may hold that for long.
   const FileLock alone = CLEAVE_TRY(FileLock::acquire(path_, FileLock::Kind::exclusive));
-  if (is_there(path_ / kFormatFile)) return {};  // someone else just made it
+  if (is_there(path_ / kFormatFile)) return sync_directory(path_);  // someone else just made it
   CLEAVE_TRY(make_empty_file(writers_lock()));
   CLEAVE_TRY(make_empty_file(readers_lock()));
   CLEAVE_TRY(make_directory(path_ / "packs"));

@@ -31,6 +31,13 @@ class Verifier {
       CLEAVE_TRY(read_artifacts(txn));
       CLEAVE_TRY(place_chunks(txn));
       CLEAVE_TRY(check_packs(txn));
+      if (options_.everything && !txn.every_page_is_sound()) {
+        add({error(StoreError::index_damaged, "pages that no table has, or two")
+                 .with_subject("path", (store_.path() / "index").native()),
+             {},
+             {},
+             {}});
+      }
     }
     CLEAVE_TRY(check_chunks());
     name_artifacts();

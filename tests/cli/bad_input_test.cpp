@@ -302,10 +302,9 @@ TEST_F(CliBadInput, OutputsThatCannotBe) {
   expect_error({"get", "file", "-o", path("file")}, kFailed, "output_exists", path("file"));
   expect_error({"get", "tree", "-o", path("tree")}, kFailed, "output_exists", path("tree"));
   expect_error({"get", "tree", "-f", "-o", path("tree")}, kFailed, "output_exists", path("tree"));
-  expect_error({"get", "file", "-o", path("no/such/folder")}, kFailed, "io_error",
-               path("no/such/folder"));
+  expect_error({"get", "file", "-o", path("no/such/folder")}, kFailed, "io_error", path("no/such"));
   expect_error({"get", "tree", "-o", path("no/such/folder")}, kFailed, "io_error", path("no/such"));
-  expect_error({"get", "file", "-o", "/proc/nothing"}, kFailed, "io_error", "/proc/nothing");
+  expect_error({"get", "file", "-o", "/proc/nothing"}, kFailed, "io_error", "/proc/");
   EXPECT_EQ(read_file(dir / "file"), "text");
   EXPECT_EQ(dir.count(), 3u);
 }

@@ -44,13 +44,12 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 
 std::vector<std::string> environment_with(const RunOptions& options) {
   std::vector<std::string> all;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto replaced = std::ranges::any_of(
-        options.env, [&](const auto& change) { return text.starts_with(change.first + "="); });
-    if (!replaced) all.emplace_back(text);
+  for (char** entry = environ; *entry != nullptr; ++entry) all.emplace_back(*entry);
+  for (const auto& [name, value] : options.env) {
+    const std::string begin = name + "=";
+    std::erase_if(all, [&](const std::string& entry) { return entry.starts_with(begin); });
+    all.push_back(begin + value);
   }
-  for (const auto& [name, value] : options.env) all.push_back(name + "=" + value);
   return all;
 }
 

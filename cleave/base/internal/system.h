@@ -1,5 +1,5 @@
-// System calls from .cpp files: tried again when a signal interrupts them, and errors that name the call
-// and the path.
+// System calls from .cpp files: tried again when a signal interrupts them, and errors that name the
+// call and the path.
 #pragma once
 
 #include <cerrno>

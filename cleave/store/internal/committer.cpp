@@ -12,10 +12,14 @@ namespace cleave {
 
 namespace {
 
-// What may wait to be written; together with what is being written it bounds the memory.
-constexpr std::uint64_t kMaxQueuedBytes = std::uint64_t{24} << 20;
+// What may wait to be written, what is being written included: it bounds the memory.
+constexpr std::uint64_t kMaxQueuedBytes = std::uint64_t{16} << 20;
 constexpr std::size_t kMaxQueuedBatches = 4096;
 constexpr std::size_t kMaxIdle = 3;
+// A commit takes what there is. Where the disk is slower than what comes in, there is more and
+// more; no commit is larger than this, as other writers wait for its end.
+constexpr std::uint64_t kMaxCommitBytes = std::uint64_t{128} << 20;
+constexpr std::size_t kMaxCommitArtifacts = 1024;
 
 SpanSite commit_span("store.commit");
 
@@ -64,70 +68,89 @@ Batch Committer::take_empty() {
 void Committer::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return ending_ || (!queue_.empty() && !failure_); });
-    if (queue_.empty() || failure_) return;
-    std::vector<Batch> batches(std::make_move_iterator(queue_.begin()),
-                               std::make_move_iterator(queue_.end()));
-    queue_.clear();
-    queued_bytes_ = 0;
+    changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
+    if (queue_.empty()) return;
     busy_ = true;
     lock.unlock();
-    changed_.notify_all();
-
     Result<> outcome;
     try {
-      outcome = commit(batches);
+      outcome = commit();
     } catch (const std::bad_alloc&) {
       outcome = fail(IoError::out_of_memory);
     }
-    report(batches, outcome);
-
+    if (!outcome) refuse(outcome.error());
+    report(outcome);
     lock.lock();
-    if (!outcome) {
-      failure_ = outcome.error();
-      // What has queued up meanwhile is not tried, and fails too.
-      batches.assign(std::make_move_iterator(queue_.begin()),
-                     std::make_move_iterator(queue_.end()));
-      queue_.clear();
-      lock.unlock();
-      changed_.notify_all();
-      report(batches, outcome);
-      lock.lock();
-    }
     busy_ = false;
-    for (Batch& batch : batches) {
-      if (empty_.size() >= kMaxIdle) break;
-      if (batch.records.capacity() == 0) continue;
+    changed_.notify_all();
+  }
+}
+
+std::optional<Batch> Committer::next() {
+  const std::lock_guard lock(mutex_);
+  if (queue_.empty()) return std::nullopt;
+  std::optional<Batch> batch = std::move(queue_.front());
+  queue_.pop_front();
+  if (batch->artifact) names_.push_back(batch->artifact->artifact.name);
+  return batch;
+}
+
+void Committer::release(Batch&& batch) {
+  {
+    const std::lock_guard lock(mutex_);
+    queued_bytes_ -= batch.records.size();
+    if (batch.records.capacity() > 0 && empty_.size() < kMaxIdle) {
       batch.records.clear();
       batch.chunks.clear();
       batch.artifact.reset();
       batch.first_of_artifact = false;
       empty_.push_back(std::move(batch));
     }
-    changed_.notify_all();
   }
+  changed_.notify_all();
 }
 
-Result<> Committer::commit(std::vector<Batch>& batches) {
+void Committer::refuse(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+  }
+  // What has queued up meanwhile is not tried, and fails too.
+  while (std::optional<Batch> batch = next()) release(*std::move(batch));
+}
+
+Result<> Committer::commit() {
   Span span(commit_span);
+  names_.clear();
   outcomes_.clear();
   IndexTransaction txn = CLEAVE_TRY(store_.index().begin_write());
   PackAppender appender(store_.packs(), txn, store_.limits().pack_size);
-  for (Batch& batch : batches) {
-    span.add_bytes(batch.records.size());
-    if (batch.first_of_artifact) totals_ = {};  // of one that failed half-way
-    CLEAVE_TRY(store_chunks(txn, appender, batch));
-    if (!batch.artifact) continue;
-    AddReport made = std::exchange(totals_, {});
-    FinishedArtifact& finished = *batch.artifact;
-    const auto put = put_artifact(txn, finished.artifact, finished.recipe, finished.replace);
-    if (!put && !put.error().is(StoreError::name_exists)) return put;
-    made.artifact = finished.artifact;
-    outcomes_.push_back(put ? Result<AddReport>(std::move(made)) : fail(put.error()));
+  std::uint64_t written = 0;
+  while (written < kMaxCommitBytes && outcomes_.size() < kMaxCommitArtifacts) {
+    std::optional<Batch> batch = next();
+    if (!batch) break;
+    written += batch->records.size();
+    const Result<> stored = store_batch(txn, appender, *batch);
+    release(*std::move(batch));
+    CLEAVE_TRY(stored);
   }
+  span.add_bytes(written);
   // The order that makes a crash harmless: data first, then what names it.
   CLEAVE_TRY(appender.sync());
   return txn.commit();
+}
+
+Result<> Committer::store_batch(IndexTransaction& txn, PackAppender& appender, Batch& batch) {
+  if (batch.first_of_artifact) totals_ = {};  // of one that failed half-way
+  CLEAVE_TRY(store_chunks(txn, appender, batch));
+  if (!batch.artifact) return {};
+  AddReport made = std::exchange(totals_, {});
+  FinishedArtifact& finished = *batch.artifact;
+  const auto put = put_artifact(txn, finished.artifact, finished.recipe, finished.replace);
+  if (!put && !put.error().is(StoreError::name_exists)) return put;
+  made.artifact = finished.artifact;
+  outcomes_.push_back(put ? Result<AddReport>(std::move(made)) : fail(put.error()));
+  return {};
 }
 
 // Appends the records of those chunks that are new still, neighbours in one write.
@@ -162,12 +185,9 @@ Result<> Committer::store_chunks(IndexTransaction& txn, PackAppender& appender, 
   return {};
 }
 
-void Committer::report(std::vector<Batch>& batches, const Result<>& outcome) {
-  std::size_t next = 0;
-  for (const Batch& batch : batches) {
-    if (!batch.artifact) continue;
-    const std::string& name = batch.artifact->artifact.name;
-    on_result_(name, outcome ? std::move(outcomes_[next++]) : fail(outcome.error()));
+void Committer::report(const Result<>& outcome) {
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    on_result_(names_[i], outcome ? std::move(outcomes_[i]) : fail(outcome.error()));
   }
 }
 

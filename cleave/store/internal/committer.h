@@ -34,9 +34,10 @@ struct Batch {
   bool first_of_artifact = false;
 };
 
-// Takes batches on a thread of its own, since it mostly waits for the disk. What has queued up goes
-// into one transaction: append the records of chunks that no other writer brought meanwhile → sync
-// the packs → name chunks and artifacts in the index → commit.
+// Takes batches on a thread of its own, since it mostly waits for the disk. What has queued up, and
+// what comes while that is written, goes into one transaction: append the records of chunks that no
+// other writer brought meanwhile → sync the packs → name chunks and artifacts in the index →
+// commit.
 class Committer {
  public:
   // `on_result` is called on the committer's thread, in the order of the batches, once an artifact
@@ -55,9 +56,13 @@ class Committer {
 
  private:
   void run();
-  Result<> commit(std::vector<Batch>& batches);
+  std::optional<Batch> next();
+  void release(Batch&& batch);
+  void refuse(const Error& error);
+  Result<> commit();
+  Result<> store_batch(IndexTransaction& txn, PackAppender& appender, Batch& batch);
   Result<> store_chunks(IndexTransaction& txn, PackAppender& appender, Batch& batch);
-  void report(std::vector<Batch>& batches, const Result<>& outcome);
+  void report(const Result<>& outcome);
 
   Store& store_;
   Adder::OnResult on_result_;
@@ -69,8 +74,11 @@ class Committer {
   bool busy_ = false;
   bool ending_ = false;
   std::optional<Error> failure_;
-  AddReport totals_;  // of the chunks since the last artifact; the thread's own
-  std::vector<Result<AddReport>> outcomes_;  // of the artifacts in the transaction at hand
+  // The thread's own: what became of the chunks since the last artifact, and of the artifacts in
+  // the transaction at hand.
+  AddReport totals_;
+  std::vector<std::string> names_;
+  std::vector<Result<AddReport>> outcomes_;
   std::thread thread_;
 };
 

@@ -81,7 +81,7 @@ class IndexPages::Page {
   std::optional<Node> find_node(std::size_t i) const {
     Node node;
     node.begin = load16(bytes_.data() + kHeaderSize + 2 * i);
-    if (node.begin < upper() || bytes_.size() - node.begin < kNodeHeaderSize) return std::nullopt;
+    if (node.begin < upper() || node.begin + kNodeHeaderSize > bytes_.size()) return std::nullopt;
     const std::byte* at = bytes_.data() + node.begin;
     const std::uint32_t low = load32(at);
     const std::uint16_t flags = load16(at + 4);
@@ -103,13 +103,17 @@ class IndexPages::Page {
   }
   // Of a page that was checked.
   Node node(std::size_t i) const { return *find_node(i); }
+  ByteSpan key(std::size_t i) const {
+    const std::byte* at = bytes_.data() + load16(bytes_.data() + kHeaderSize + 2 * i);
+    return {at + kNodeHeaderSize, load16(at + 6)};
+  }
   // Its last node with a key not above `key`; of a branch, the one that leads to it.
   std::size_t find(const Tree& tree, ByteSpan key) const {
     std::size_t begin = 1;
     std::size_t end = count();
     while (begin < end) {
       const std::size_t middle = begin + (end - begin) / 2;
-      if (less(tree, key, node(middle).key)) {
+      if (less(tree, key, this->key(middle))) {
         end = middle;
       } else {
         begin = middle + 1;
@@ -119,7 +123,7 @@ class IndexPages::Page {
   }
   // The keys of a branch's child.
   Range child_range(std::size_t i, const Range& range) const {
-    return {i == 0 ? range.low : node(i).key, i + 1 < count() ? node(i + 1).key : range.high};
+    return {i == 0 ? range.low : key(i), i + 1 < count() ? key(i + 1) : range.high};
   }
 
  private:
@@ -188,8 +192,8 @@ IndexPages::Found IndexPages::read_snapshot(std::uint64_t id, Snapshot& snapshot
   snapshot.free = current.free;
   snapshot.main = current.main;
   snapshot.pages = current.pages;
-  const bool sound = current.pages >= kMetaPages &&
-                     current.pages <= map_.size() / page_size_ && read_tables(snapshot);
+  const bool sound = current.pages >= kMetaPages && current.pages <= map_.size() / page_size_ &&
+                     read_tables(snapshot);
   if (meta(id % 2).id != id) return Found::overtaken;
   return sound ? Found::sound : Found::damaged;
 }
@@ -242,7 +246,8 @@ bool IndexPages::check_page(const Snapshot& snapshot, const Tree& tree, std::uin
     }
     if (tree.integer_keys && node->key.size() != sizeof(std::uint64_t)) return false;
     const bool first = i == (level == 1 ? 0U : 1U);
-    if (last && (first ? less(tree, node->key, *last) : !less(tree, *last, node->key))) return false;
+    if (last && (first ? less(tree, node->key, *last) : !less(tree, *last, node->key)))
+      return false;
     last = node->key;
   }
   if (range.high && last && !less(tree, *last, *range.high)) return false;
@@ -258,20 +263,20 @@ bool IndexPages::check_page(const Snapshot& snapshot, const Tree& tree, std::uin
   return true;
 }
 
-std::uint64_t IndexPages::pages_for(std::uint64_t size, std::size_t page_size) {
-  return (kHeaderSize + size + page_size - 1) / page_size;
-}
-
-std::optional<ByteSpan> IndexPages::value(const Snapshot& snapshot, const Node& node) const {
-  if (node.kind != kLargeValue) return ByteSpan(node.value, node.value_size);
+std::optional<IndexPages::Value> IndexPages::value(const Snapshot& snapshot, const Tree& tree,
+                                                   const Node& node) const {
+  if (node.kind != kLargeValue) return Value{.bytes = {node.value, node.value_size}};
   const std::uint64_t first = load64(node.value);
-  const std::uint64_t count = pages_for(node.value_size, page_size_);
-  if (first < kMetaPages || first >= snapshot.pages || count > snapshot.pages - first) {
+  if (first < kMetaPages || first >= snapshot.pages) return std::nullopt;
+  const Page page = this->page(first);
+  const std::uint64_t count = page.run();
+  const std::uint64_t needed = (kHeaderSize + node.value_size + page_size_ - 1) / page_size_;
+  // A list of free pages may have become shorter in its place; no value of ours does.
+  const bool fits = tree.integer_keys ? count >= needed : count == needed;
+  if (page.number() != first || page.kind() != kLarge || !fits || count > snapshot.pages - first) {
     return std::nullopt;
   }
-  const Page page = this->page(first);
-  if (page.number() != first || page.kind() != kLarge || page.run() != count) return std::nullopt;
-  return map_.subspan(first * page_size_ + kHeaderSize, node.value_size);
+  return Value{map_.subspan(first * page_size_ + kHeaderSize, node.value_size), first, count};
 }
 
 bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan key) {
@@ -285,7 +290,7 @@ bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan
     const std::size_t i = page.find(tree, key);
     const Node node = page.node(i);
     if (level == 1) {
-      return as_text(node.key) != as_text(key) || value(snapshot, node).has_value();
+      return as_text(node.key) != as_text(key) || value(snapshot, tree, node).has_value();
     }
     range = page.child_range(i, range);
     number = node.child;
@@ -304,9 +309,8 @@ bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, std::uint64_t 
       const Range inner = page.child_range(i, range);
       if (!walk(snapshot, tree, node.child, level - 1, inner, take)) return false;
     } else if (take != nullptr && node.kind == kLargeValue) {
-      if (!value(snapshot, node)) return false;
-      const std::uint64_t count = pages_for(node.value_size, page_size_);
-      if (!(*take)(load64(node.value), count)) return false;
+      const auto large = value(snapshot, tree, node);
+      if (!large || !(*take)(large->first, large->count)) return false;
     }
   }
   return true;
@@ -333,14 +337,15 @@ bool IndexPages::take_free(const Snapshot& snapshot, std::uint64_t number, unsig
       continue;
     }
     // A count, and so many numbers, the highest first.
-    const auto list = value(snapshot, node);
+    const auto found = value(snapshot, snapshot.free, node);
     constexpr std::size_t kSize = sizeof(std::uint64_t);
-    if (!list || list->size() < kSize) return false;
-    const std::uint64_t count = load64(list->data());
-    if (count > list->size() / kSize - 1) return false;
+    if (!found || found->bytes.size() < kSize) return false;
+    const ByteSpan list = found->bytes;
+    const std::uint64_t count = load64(list.data());
+    if (count > list.size() / kSize - 1) return false;
     std::uint64_t last = snapshot.pages;
     for (std::uint64_t k = 1; k <= count; ++k) {
-      const std::uint64_t free = load64(list->data() + k * kSize);
+      const std::uint64_t free = load64(list.data() + k * kSize);
       if (free < kMetaPages || free >= last || !take(free, 1)) return false;
       last = free;
     }
@@ -358,7 +363,8 @@ class Taken {
   bool operator()(std::uint64_t first, std::uint64_t count) {
     if (first > taken_.size() || count > taken_.size() - first) return false;
     for (std::uint64_t i = first; i < first + count; ++i) {
-      if (std::exchange(taken_[i], true)) return false;
+      if (taken_[i]) return false;
+      taken_[i] = true;
     }
     return true;
   }

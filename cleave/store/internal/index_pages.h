@@ -1,12 +1,13 @@
 // The pages of an LMDB file, looked at before LMDB does.
 //
 // LMDB believes what a page says of itself, so a damaged one leads it out of its memory or round in
-// circles. Here a page is checked before LMDB comes to it: that it is what its parent takes it for, and
-// that its nodes lie within it, apart, and in order. The format is that of LMDB 0.9 (data version 1), in
-// the byte order and word size of 64-bit little-endian machines; elsewhere nothing is checked.
+// circles. Here a page is checked before LMDB comes to it: that it is what its parent takes it for,
+// and that its nodes lie within it, apart, and in order. The format is that of LMDB 0.9 (data
+// version 1), in the byte order and word size of 64-bit little-endian machines; elsewhere nothing
+// is checked.
 //
-// Each page is checked once, when something is first looked for on it. What LMDB writes later in its
-// place is believed.
+// Each page is checked once, when something is first looked for on it. What LMDB writes later in
+// its place is believed.
 #pragma once
 
 #include <array>
@@ -78,9 +79,14 @@ class IndexPages {
   bool read_tables(Snapshot& snapshot);
   bool check_page(const Snapshot& snapshot, const Tree& tree, std::uint64_t number, unsigned level,
                   const Range& range);
-  // The bytes of a value; nothing when it is on pages of its own that are not as they should be.
-  std::optional<ByteSpan> value(const Snapshot& snapshot, const Node& node) const;
-  static std::uint64_t pages_for(std::uint64_t size, std::size_t page_size);
+  // A value, and where it is on pages of its own, which; nothing when those are not as they should
+  // be.
+  struct Value {
+    ByteSpan bytes;
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+  };
+  std::optional<Value> value(const Snapshot& snapshot, const Tree& tree, const Node& node) const;
   bool walk(const Snapshot& snapshot, const Tree& tree, std::uint64_t number, unsigned level,
             const Range& range, const TakePages* take);
   bool walk(const Snapshot& snapshot, const Tree& tree, const TakePages* take);

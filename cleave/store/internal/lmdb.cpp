@@ -1,6 +1,7 @@
 #include "cleave/store/internal/lmdb.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -23,6 +24,11 @@ constexpr std::size_t kMapSize = std::size_t{64} << 30;
 constexpr unsigned kMaxReaders = 1024;
 // What lock.mdb takes for so many readers.
 constexpr std::size_t kLockFileSize = 256 + (kMaxReaders * std::size_t{64});
+
+// Where IndexPages knows how pages look.
+constexpr bool kPagesAreChecked = std::endian::native == std::endian::little &&
+                                  sizeof(void*) == 8 && MDB_VERSION_MAJOR == 0 &&
+                                  MDB_VERSION_MINOR == 9;
 
 // What LMDB's assertions throw instead of ending the process; caught in call().
 struct AssertionFailed {};
@@ -99,6 +105,15 @@ Result<int> IndexEnvironment::call(const char* name, F f) {
   return code;
 }
 
+template <class F>
+Result<> IndexEnvironment::check(const char* name, F check) {
+  if (broken_.load(std::memory_order_acquire)) return fail(damaged(name));
+  const bool sound = !pages_ || check(*pages_);
+  if (sound && !guard_->damaged()) return {};
+  broken_.store(true, std::memory_order_release);
+  return fail(damaged(name));
+}
+
 Error IndexEnvironment::failed(int code, const char* call) const {
   if (code == MDB_MAP_FULL) {
     return error(StoreError::index_full, "start another store")
@@ -156,12 +171,16 @@ Result<> IndexEnvironment::start(IndexMode mode) {
     // LMDB would start an empty index in place of one that was lost.
     const auto data = file_info(directory_ / "data.mdb", FollowSymlinks::yes);
     if (!data || data->size == 0) return fail(damaged("open"));
+    if (kPagesAreChecked && !IndexPages::begins_well(directory_ / "data.mdb")) {
+      return fail(damaged("open"));
+    }
   }
   if (mode != IndexMode::read_only) CLEAVE_TRY(reserve_lock_file(directory_));
   if (const int code = open_files(mode)) return fail(failed(code, "open"));
 
   const ByteSpan map = find_map(directory_ / "data.mdb");
   guard_.emplace(map.data(), map.size());
+  if (kPagesAreChecked && !map.empty()) pages_.emplace(map);
   int dead = 0;
   mdb_reader_check(env_, &dead);  // slots of readers that were killed
   if (CLEAVE_TRY(open_tables(MDB_RDONLY, 0))) return {};
@@ -188,9 +207,24 @@ IndexEnvironment::~IndexEnvironment() {
 }
 
 Result<IndexTransaction> IndexEnvironment::begin(unsigned flags) {
-  MDB_txn* txn = nullptr;
-  CLEAVE_TRY(call("begin", [&] { return mdb_txn_begin(env_, nullptr, flags, &txn); }));
-  return IndexTransaction(shared_from_this(), txn);
+  const bool writes = (flags & MDB_RDONLY) == 0;
+  for (int attempt = 1;; ++attempt) {
+    MDB_txn* txn = nullptr;
+    CLEAVE_TRY(call("begin", [&] { return mdb_txn_begin(env_, nullptr, flags, &txn); }));
+    IndexTransaction made(shared_from_this(), txn);
+    if (!pages_) return made;
+    // A writer's own id is the next one.
+    const auto found = pages_->read_snapshot(mdb_txn_id(txn) - (writes ? 1 : 0), made.snapshot_);
+    // Commits may overtake a reader here, but hardly that often.
+    const bool again = found == IndexPages::Found::overtaken && !writes && attempt < 1000;
+    if (again && !guard_->damaged()) continue;
+    const bool sound =
+        found == IndexPages::Found::sound && (!writes || pages_->check_free_list(made.snapshot_));
+    if (sound && !guard_->damaged()) return made;
+    mdb_txn_abort(std::exchange(made.txn_, nullptr));  // or the next writer would wait for it
+    broken_.store(true, std::memory_order_release);
+    return fail(damaged("begin"));
+  }
 }
 
 Result<IndexTransaction> IndexEnvironment::begin_read() { return begin(MDB_RDONLY); }
@@ -205,6 +239,7 @@ Result<std::optional<ByteSpan>> IndexTransaction::get(Table table, ByteSpan key)
   MDB_val key_val = to_val(key);
   MDB_val value = {};
   const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  CLEAVE_TRY(check_path(table, key, "get"));
   const int code =
       CLEAVE_TRY(environment_->call("get", [&] { return mdb_get(txn_, dbi, &key_val, &value); }));
   if (code == MDB_NOTFOUND) return std::nullopt;
@@ -215,6 +250,7 @@ Result<> IndexTransaction::put(Table table, ByteSpan key, ByteSpan value) {
   MDB_val key_val = to_val(key);
   MDB_val value_val = to_val(value);
   const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  CLEAVE_TRY(check_path(table, key, "put"));
   CLEAVE_TRY(
       environment_->call("put", [&] { return mdb_put(txn_, dbi, &key_val, &value_val, 0); }));
   return {};
@@ -223,6 +259,9 @@ Result<> IndexTransaction::put(Table table, ByteSpan key, ByteSpan value) {
 Result<bool> IndexTransaction::remove(Table table, ByteSpan key) {
   MDB_val key_val = to_val(key);
   const MDB_dbi dbi = environment_->tables_[static_cast<std::size_t>(table)];
+  // What is removed may bring any pages of the table together.
+  CLEAVE_TRY(check_table(table, "remove"));
+  CLEAVE_TRY(check_path(table, key, "remove"));
   const int code = CLEAVE_TRY(
       environment_->call("remove", [&] { return mdb_del(txn_, dbi, &key_val, nullptr); }));
   return code == MDB_SUCCESS;
@@ -234,7 +273,27 @@ Result<> IndexTransaction::commit() {
   return {};
 }
 
+Result<> IndexTransaction::check_path(Table table, ByteSpan key, const char* name) const {
+  const IndexPages::Tree& tree = snapshot_.tables[static_cast<std::size_t>(table)];
+  return environment_->check(
+      name, [&](IndexPages& pages) { return pages.check_path(snapshot_, tree, key); });
+}
+
+Result<> IndexTransaction::check_table(Table table, const char* name) const {
+  const auto i = static_cast<std::size_t>(table);
+  if (checked_tables_[i]) return {};
+  CLEAVE_TRY(environment_->check(
+      name, [&](IndexPages& pages) { return pages.check_tree(snapshot_, snapshot_.tables[i]); }));
+  checked_tables_[i] = true;
+  return {};
+}
+
+bool IndexTransaction::every_page_is_sound() const {
+  return !environment_->pages_ || environment_->pages_->check_all(snapshot_);
+}
+
 Result<IndexCursor> IndexCursor::open(const IndexTransaction& transaction, Table table) {
+  CLEAVE_TRY(transaction.check_table(table, "walk"));
   IndexEnvironment& environment = *transaction.environment_;
   const MDB_dbi dbi = environment.tables_[static_cast<std::size_t>(table)];
   MDB_cursor* cursor = nullptr;

@@ -2,6 +2,7 @@
 // over all processes, readers that see a snapshot and never wait.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "cleave/base/error.h"
 #include "cleave/base/mapped_file.h"
 #include "cleave/store/format.h"
+#include "cleave/store/internal/index_pages.h"
 
 namespace cleave {
 
@@ -27,13 +29,15 @@ struct IndexRow {
 class IndexEnvironment;
 
 // A transaction. Rolled back when it is dropped without commit(). Belongs to one thread at a time.
-// Every function returns index_damaged instead of crashing when the file does not hold what LMDB
-// wrote there, as far as LMDB notices; after that the environment is of no more use to this
-// process.
+// Every function returns index_damaged, and does not crash, when the file does not hold what LMDB
+// wrote there; after that the environment is of no more use to this process.
 class IndexTransaction {
  public:
   IndexTransaction(IndexTransaction&& other) noexcept
-      : environment_(std::move(other.environment_)), txn_(std::exchange(other.txn_, nullptr)) {}
+      : environment_(std::move(other.environment_)),
+        txn_(std::exchange(other.txn_, nullptr)),
+        snapshot_(other.snapshot_),
+        checked_tables_(other.checked_tables_) {}
   IndexTransaction& operator=(IndexTransaction&&) = delete;
   ~IndexTransaction();
 
@@ -42,15 +46,21 @@ class IndexTransaction {
   // False when there was nothing to remove.
   Result<bool> remove(Table table, ByteSpan key);
   Result<> commit();
+  // Whether every page of the file is as LMDB wrote it, as of the beginning of this transaction.
+  bool every_page_is_sound() const;
 
  private:
   friend class IndexEnvironment;
   friend class IndexCursor;
+  Result<> check_path(Table table, ByteSpan key, const char* name) const;
+  Result<> check_table(Table table, const char* name) const;
   IndexTransaction(std::shared_ptr<IndexEnvironment> environment, MDB_txn* txn)
       : environment_(std::move(environment)), txn_(txn) {}
 
   std::shared_ptr<IndexEnvironment> environment_;
   MDB_txn* txn_;
+  IndexPages::Snapshot snapshot_;  // at the beginning
+  mutable std::array<bool, IndexPages::kTables> checked_tables_ = {};
 };
 
 // Walks a table in key order. Must not outlive its transaction.
@@ -106,12 +116,16 @@ class IndexEnvironment : public std::enable_shared_from_this<IndexEnvironment> {
   // Calls f, which returns an LMDB code, unless the index is known to be damaged.
   template <class F>
   Result<int> call(const char* name, F f);
+  // Fails, now and ever after, unless check(pages) finds nothing wrong.
+  template <class F>
+  Result<> check(const char* name, F check);
 
-  static constexpr std::size_t kTables = 5;
+  static constexpr std::size_t kTables = IndexPages::kTables;
   std::filesystem::path directory_;
   MDB_env* env_ = nullptr;
   MDB_dbi tables_[kTables] = {};
   std::optional<MappingGuard> guard_;
+  std::optional<IndexPages> pages_;
   std::atomic<bool> broken_ = false;
 };
 
