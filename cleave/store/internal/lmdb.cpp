@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "cleave/base/file.h"
 #include "cleave/base/internal/fail.h"
@@ -74,6 +75,15 @@ ByteSpan find_map(const std::filesystem::path& data_file) {
       return {reinterpret_cast<std::byte*>(begin), end - begin};
   }
   return {};
+}
+
+// What belongs to a damaged environment is never closed, which would walk it: it stays, known to be
+// there, until the process ends.
+void leave_alone(void* object) {
+  static std::mutex mutex;
+  static std::vector<void*>& objects = *new std::vector<void*>;
+  const std::lock_guard lock(mutex);
+  objects.push_back(object);
 }
 
 // The environments that are open in this process, by what their directory is.
@@ -202,8 +212,8 @@ Result<bool> IndexEnvironment::open_tables(unsigned txn_flags, unsigned table_fl
 }
 
 IndexEnvironment::~IndexEnvironment() {
-  // A damaged environment is left alone: closing would walk it.
-  if (env_ != nullptr && !broken_) mdb_env_close(env_);
+  if (env_ == nullptr) return;
+  broken_ ? leave_alone(env_) : mdb_env_close(env_);
 }
 
 Result<IndexTransaction> IndexEnvironment::begin(unsigned flags) {
@@ -232,7 +242,8 @@ Result<IndexTransaction> IndexEnvironment::begin_read() { return begin(MDB_RDONL
 Result<IndexTransaction> IndexEnvironment::begin_write() { return begin(0); }
 
 IndexTransaction::~IndexTransaction() {
-  if (txn_ != nullptr && !environment_->broken_) mdb_txn_abort(txn_);
+  if (txn_ == nullptr) return;
+  environment_->broken_ ? leave_alone(txn_) : mdb_txn_abort(txn_);
 }
 
 Result<std::optional<ByteSpan>> IndexTransaction::get(Table table, ByteSpan key) const {
@@ -303,7 +314,8 @@ Result<IndexCursor> IndexCursor::open(const IndexTransaction& transaction, Table
 }
 
 IndexCursor::~IndexCursor() {
-  if (cursor_ != nullptr && !environment_->broken_) mdb_cursor_close(cursor_);
+  if (cursor_ == nullptr) return;
+  environment_->broken_ ? leave_alone(cursor_) : mdb_cursor_close(cursor_);
 }
 
 Result<std::optional<IndexRow>> IndexCursor::move(ByteSpan key, MDB_cursor_op operation) {
