@@ -279,8 +279,8 @@ Result<bool> IndexTransaction::remove(Table table, ByteSpan key) {
 }
 
 Result<> IndexTransaction::commit() {
-  MDB_txn* txn = std::exchange(txn_, nullptr);
-  CLEAVE_TRY(environment_->call("commit", [&] { return mdb_txn_commit(txn); }));
+  CLEAVE_TRY(
+      environment_->call("commit", [&] { return mdb_txn_commit(std::exchange(txn_, nullptr)); }));
   return {};
 }
 
