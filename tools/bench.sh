@@ -25,7 +25,7 @@ measure() {
   done
   seconds[$name]=$(printf '%s\n' "${times[@]}" | sort -n | sed -n "$(((runs + 1) / 2))p")
   rows+=("$(awk -v n="$name" -v b="$bytes" -v s="${seconds[$name]}" -v all="$(IFS=,; echo "${times[*]}")" \
-    'BEGIN { printf "{\"name\":\"%s\",\"bytes\":%d,\"seconds\":%s,\"mb_per_s\":%.1f,\"runs\":[%s]}", n, b, s, b / s / 1e6, all }')")
+    'BEGIN { printf "{\"name\":\"%s\",\"bytes\":%.0f,\"seconds\":%s,\"mb_per_s\":%.1f,\"runs\":[%s]}", n, b, s, b / s / 1e6, all }')")
   awk -v n="$name" -v b="$bytes" -v s="${seconds[$name]}" 'BEGIN { printf "%-44s %8.2f s %9.1f MB/s\n", n, s, b / s / 1e6 }'
 }
 # against NAME OTHER FACTOR: how fast NAME is, in percent of FACTOR times OTHER.
