@@ -16,7 +16,7 @@ void hash_pieces(benchmark::State& state, HashAlgorithm algorithm) {
     benchmark::DoNotOptimize(hash(algorithm, data.subspan(at, size)));
     at = at + 2 * size <= data.size() ? at + size : 0;
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * size));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(size));
 }
 
 BENCHMARK_CAPTURE(hash_pieces, sha256, HashAlgorithm::sha256)
