@@ -16,7 +16,7 @@ using bench::zeros;
 using Data = ByteSpan();
 
 void count_bytes(benchmark::State& state, ByteSpan data) {
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * data.size()));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(data.size()));
 }
 
 // What memory gives: every 8 bytes are read and added up.

@@ -29,7 +29,7 @@ void over_pieces(benchmark::State& state, std::span<const ByteSpan> inputs, Code
     for (const ByteSpan input : inputs) out += code(input);
   }
   const std::size_t in = inputs.size() * kPiece;
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * in));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(in));
   state.counters["ratio"] = static_cast<double>(in) / static_cast<double>(out);
 }
 
@@ -63,7 +63,7 @@ void over_frames(benchmark::State& state, Code code) {
       if (!code(frame.span(), output)) state.SkipWithError("failed");
     }
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * frames.size() * kPiece));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(frames.size() * kPiece));
 }
 
 void decompress(benchmark::State& state) {
