@@ -21,6 +21,7 @@ Settings read_settings() {
   read.threads = number(environment("CLEAVE_NUM_THREADS"), kMaxThreads);
   if (read.threads == 0) read.threads = number(environment("RAYON_NUM_THREADS"), kMaxThreads);
   read.profile = environment("CLEAVE_PROFILE") == "1";
+  read.cpu = environment("CLEAVE_CPU");
   return read;
 }
 

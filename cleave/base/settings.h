@@ -11,6 +11,8 @@ struct Settings {
   std::size_t threads = 0;
   // CLEAVE_PROFILE=1: measure the stages' times (see observe/metrics.h).
   bool profile = false;
+  // CLEAVE_CPU: the level that kernels are chosen for (see cpu.h); empty: the highest.
+  std::string cpu;
 };
 
 // The process's settings. Values that make no sense are ignored.

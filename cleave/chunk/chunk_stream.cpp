@@ -98,9 +98,10 @@ Result<> ChunkStream::fill() {
   return {};
 }
 
-std::optional<Cut> ChunkStream::find_cut(ByteSpan data) {
+std::optional<Cut> ChunkStream::find_cut() {
   const Span span(cut_span);
-  return fastcdc_->resume(scan_, data, at_end_);
+  const std::size_t scanned = begin_ + scan_.length;
+  return fastcdc_->resume(scan_, memory_.subspan(scanned, end_ - scanned), at_end_);
 }
 
 Result<std::optional<Chunk>> ChunkStream::next() {
@@ -108,7 +109,7 @@ Result<std::optional<Chunk>> ChunkStream::next() {
   for (;;) {
     const ByteSpan data = memory_.subspan(begin_, end_ - begin_);
     if (at_end_ && data.empty()) return std::nullopt;
-    if (const auto cut = find_cut(data)) {
+    if (const auto cut = find_cut()) {
       Chunk chunk{offset_, cut->gear_hash, Bytes(data.first(cut->length), block_)};
       begin_ += cut->length;
       offset_ += cut->length;

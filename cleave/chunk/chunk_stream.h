@@ -38,7 +38,7 @@ class ChunkStream {
   class Pool;
 
   Result<> fill();
-  std::optional<Cut> find_cut(ByteSpan data);
+  std::optional<Cut> find_cut();
   void take_new_block();
 
   ByteSource* source_;

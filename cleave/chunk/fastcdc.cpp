@@ -4,52 +4,64 @@
 #include <cmath>
 
 #include "cleave/chunk/gear.h"
+#include "cleave/chunk/internal/gear_scan.h"
 
 namespace cleave {
 
 Result<FastCdc> FastCdc::create(const ChunkingOptions& options) {
-  CLEAVE_TRY(options.validate());
-  return FastCdc(options);
+  return create(options, gear_kernel());
 }
 
-FastCdc::FastCdc(const ChunkingOptions& options) : options_(options) {
+Result<FastCdc> FastCdc::create(const ChunkingOptions& options, const GearKernel& kernel) {
+  CLEAVE_TRY(options.validate());
+  return FastCdc(options, kernel);
+}
+
+FastCdc::FastCdc(const ChunkingOptions& options, const GearKernel& kernel)
+    : options_(options),
+      tables_(std::make_shared<const GearTables>(options.seed)),
+      kernel_(&kernel) {
   const auto bits =
       static_cast<std::size_t>(std::round(std::log2(static_cast<double>(options.avg_size))));
   mask_small_ = kMasks[bits + options.level];
   mask_large_ = kMasks[bits - options.level];
-  for (std::size_t i = 0; i < gear_.size(); ++i) {
-    gear_[i] = kGear[i] ^ options.seed;
-    gear_shifted_[i] = (kGear[i] << 1) ^ (options.seed << 1);
-  }
 }
 
-std::optional<Cut> FastCdc::resume(Scan& scan, ByteSpan data, bool at_end) const {
-  const std::size_t size = std::min(data.size(), static_cast<std::size_t>(options_.max_size));
-  const bool complete = at_end || size == options_.max_size;
-  if (size <= options_.min_size) {
-    return complete ? std::optional<Cut>({size, 0}) : std::nullopt;
+std::optional<Cut> FastCdc::resume(Scan& scan, ByteSpan next, bool at_end) const {
+  const auto min_size = static_cast<std::size_t>(options_.min_size);
+  const auto avg_size = static_cast<std::size_t>(options_.avg_size);
+  const auto max_size = static_cast<std::size_t>(options_.max_size);
+  const std::size_t size = scan.length + std::min(next.size(), max_size - scan.length);
+  const bool complete = at_end || size == max_size;
+  if (size > min_size) {
+    // Whole pairs only: an odd minimum starts one byte early, an odd last byte is never hashed.
+    std::size_t position = std::max(scan.length / 2 * 2, min_size / 2 * 2);
+    const std::size_t center = std::min(size, avg_size) / 2 * 2;
+    if (auto cut = search(scan, position, center, next, mask_small_)) return cut;
+    if (auto cut = search(scan, position, size / 2 * 2, next, mask_large_)) return cut;
   }
-  // Whole pairs only: an odd minimum starts one byte early, an odd last byte is never hashed.
-  const std::size_t center = std::min(size, static_cast<std::size_t>(options_.avg_size));
-  scan.pair = std::max(scan.pair, static_cast<std::size_t>(options_.min_size) / 2);
-  if (auto cut = scan_until(scan, data.data(), center / 2, mask_small_)) return cut;
-  if (auto cut = scan_until(scan, data.data(), size / 2, mask_large_)) return cut;
-  return complete ? std::optional<Cut>({size, scan.hash}) : std::nullopt;
-}
-
-std::optional<Cut> FastCdc::scan_until(Scan& scan, const std::byte* data, std::size_t end_pair,
-                                       std::uint64_t mask) const {
-  const std::uint64_t mask_shifted = mask << 1;
-  std::uint64_t hash = scan.hash;
-  for (std::size_t i = scan.pair; i < end_pair; ++i) {
-    hash = (hash << 2) + gear_shifted_[std::to_integer<std::size_t>(data[2 * i])];
-    if ((hash & mask_shifted) == 0) return Cut{2 * i, hash};
-    hash += gear_[std::to_integer<std::size_t>(data[2 * i + 1])];
-    if ((hash & mask) == 0) return Cut{2 * i + 1, hash};
-  }
-  scan.pair = std::max(scan.pair, end_pair);
-  scan.hash = hash;
+  if (complete) return Cut{size, size > min_size ? scan.hash : 0};
+  if (!next.empty()) scan.held = next.back();
+  scan.length = size;
   return std::nullopt;
+}
+
+// Looks at the chunk's bytes [position, end) and leaves `position` at `end`, unless it finds a cut.
+std::optional<Cut> FastCdc::search(Scan& scan, std::size_t& position, std::size_t end,
+                                   ByteSpan next, std::uint64_t mask) const {
+  const auto look_at = [&](ByteSpan bytes) -> std::optional<Cut> {
+    const GearHit hit = kernel_->find(*tables_, bytes, scan.hash, mask);
+    scan.hash = hit.hash;
+    position += hit.position;
+    if (hit.position == bytes.size()) return std::nullopt;
+    // The hash of a pair's first byte is one step ahead.
+    return Cut{position, position % 2 == 0 ? hit.hash << 1 : hit.hash};
+  };
+  if (position >= end) return std::nullopt;
+  if (position < scan.length) {
+    if (auto cut = look_at(ByteSpan(&scan.held, 1))) return cut;
+  }
+  return look_at(next.subspan(position - scan.length, end - position));
 }
 
 }  // namespace cleave

@@ -6,9 +6,9 @@
 // options.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "cleave/base/bytes.h"
@@ -23,10 +23,15 @@ struct Cut {
   std::uint64_t gear_hash;  // at the cut; 0 for an end of input at or before the minimum size
 };
 
+struct GearKernel;
+struct GearTables;
+
 class FastCdc {
  public:
   // Fails on options that are not legal.
   static Result<FastCdc> create(const ChunkingOptions& options);
+  // With a kernel of one's choice, for tests and benchmarks: all cut alike.
+  static Result<FastCdc> create(const ChunkingOptions& options, const GearKernel& kernel);
 
   // The first chunk of `data`, after which no more input comes. O(length). For no data: length 0.
   Cut cut(ByteSpan data) const {
@@ -34,31 +39,33 @@ class FastCdc {
     return *resume(scan, data, true);  // NOLINT: there always is one at the end
   }
 
-  // How far the search for a chunk's end has come.
+  // How far the search for a chunk's end has come. Start every chunk with a new one.
   struct Scan {
-    std::size_t pair = 0;  // byte pairs of the chunk that were hashed or skipped
+    std::size_t length = 0;  // bytes of the chunk that were given so far
     std::uint64_t hash = 0;
+    std::byte held{};  // the last one, where its pair is not complete
   };
 
-  // The same for input that arrives in parts: `data` holds the bytes since the chunk's start, at
-  // each call the earlier ones and more; no byte is hashed twice. `at_end`: nothing will follow.
-  // Returns nothing while the end cannot be known yet. Start every chunk with a new Scan.
-  std::optional<Cut> resume(Scan& scan, ByteSpan data, bool at_end) const;
+  // The same for input that arrives in parts: `next` holds the bytes that follow those given
+  // before. No byte is hashed twice. `at_end`: nothing will follow. Returns nothing while the end
+  // cannot be known yet.
+  //
+  // The cut may lie before `next`, by one byte; what of `next` lies behind it was not looked at for
+  // the next chunk's sake and has to be given again.
+  std::optional<Cut> resume(Scan& scan, ByteSpan next, bool at_end) const;
 
   const ChunkingOptions& options() const { return options_; }
 
  private:
-  using Table = std::array<std::uint64_t, 256>;
-
-  explicit FastCdc(const ChunkingOptions& options);
-  std::optional<Cut> scan_until(Scan& scan, const std::byte* data, std::size_t end_pair,
-                                std::uint64_t mask) const;
+  FastCdc(const ChunkingOptions& options, const GearKernel& kernel);
+  std::optional<Cut> search(Scan& scan, std::size_t& position, std::size_t end, ByteSpan next,
+                            std::uint64_t mask) const;
 
   ChunkingOptions options_;
   std::uint64_t mask_small_;  // more bits: before the average size
   std::uint64_t mask_large_;  // fewer bits: after it
-  alignas(64) Table gear_;
-  alignas(64) Table gear_shifted_;  // gear_ << 1, for the first byte of a pair
+  std::shared_ptr<const GearTables> tables_;
+  const GearKernel* kernel_;
 };
 
 }  // namespace cleave

@@ -31,7 +31,7 @@ SpanSite submit_span("add.submit");
 constexpr std::size_t kGroupBytes = std::size_t{1} << 20;
 // Groups on their way at once, for each thread.
 constexpr std::size_t kGroupsPerThread = 3;
-// What is handed to the committer at a time.
+// What is handed to the committer at a time, unless one group is larger.
 constexpr std::size_t kBatchBytes = std::size_t{4} << 20;
 
 // The first bytes of every NAR: the string "nix-archive-1".
@@ -256,14 +256,16 @@ Result<> Adder::Session::collect(const Group& group) {
     progress_.advance(entry.size);
   }
   recipe_.insert(recipe_.end(), group.recipe.begin(), group.recipe.end());
+  // Before it would grow, so that a batch is no larger than it has to be.
+  if (!batch_.records.empty() && batch_.records.size() + group.records.size() > kBatchBytes) {
+    CLEAVE_TRY(committer_.submit(std::move(batch_)));
+    batch_ = committer_.take_empty();
+  }
   for (PlacedChunk chunk : group.new_chunks) {
     chunk.place.offset += batch_.records.size();
     batch_.chunks.push_back(chunk);
   }
   batch_.records.append(group.records.span());
-  if (batch_.records.size() < kBatchBytes) return {};
-  CLEAVE_TRY(committer_.submit(std::move(batch_)));
-  batch_ = committer_.take_empty();
   return {};
 }
 
