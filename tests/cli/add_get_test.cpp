@@ -1,40 +1,49 @@
-// The main job: what was added comes back, and the store is looked after.
-#include <sys/stat.h>
-
+// The main job: what was added comes back.
 #include "tests/cli/cli_test.h"
 
 namespace cleave::test {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 class AddGet : public CliTest {};
 
 TEST_F(AddGet, FilesAndFoldersComeBack) {
-  Rng rng(3);
-  make("file.bin", random_text(rng, 700'000));
+  make("file.bin", text_of(mixed_bytes(1, 3'000'000)));
   make("empty", "");
   make_tree("tree");
-  done({"add", "file.bin", "empty", "tree"});
+  const std::string added = done({"add", "file.bin", "empty", "tree"});
+  EXPECT_THAT(added, StartsWith("      SIZE         NEW      STORED  NAME\n"));
+  EXPECT_THAT(added, ContainsRegex("\n   2.9 MiB  [^\n]*  file.bin\n"));
   fs::create_directory(at("out"));
 
-  Command get = command({"get", "file.bin"});
-  get.cwd = at("out");
-  EXPECT_EQ(run(get).out, "683.6 KiB  file.bin\n");
-  done({"get", "empty", "-o", "out/empty"});
-  done({"get", "tree", "--output", "out/tree"});
+  EXPECT_EQ(done({"get", "file.bin"}, {.cwd = at("out")}), "2.9 MiB  file.bin\n");
+  EXPECT_EQ(done({"get", "empty", "-o", "out/empty"}), "0 B  out/empty\n");
+  done({"get", "tree", "--output", at("out/tree")});
   EXPECT_TRUE(trees_equal(at("file.bin"), at("out/file.bin")));
   EXPECT_TRUE(trees_equal(at("empty"), at("out/empty")));
   EXPECT_TRUE(trees_equal(at("tree"), at("out/tree")));
   EXPECT_TRUE(done({"get", "file.bin", "-o", "-"}) == read_file(at("file.bin")));
   EXPECT_TRUE(done({"cat", "file.bin", "empty", "file.bin"}) ==
               read_file(at("file.bin")) + read_file(at("file.bin")));
+}
+
+TEST_F(AddGet, RandomTreesInSmallChunksComeBack) {
+  Rng rng(3);
+  for (int i = 0; i < 5; ++i) {
+    const std::string tree = "tree" + std::to_string(i);
+    random_tree(rng, at(tree));
+    done(with_small_chunks({"add", tree}));
+    done({"get", tree, "-o", "again" + std::to_string(i)});
+    EXPECT_TRUE(trees_equal(at(tree), at("again" + std::to_string(i))));
+  }
 }
 
 TEST_F(AddGet, FoldersAsNars) {
@@ -52,9 +61,9 @@ TEST_F(AddGet, FoldersAsNars) {
 TEST_F(AddGet, StandardInput) {
   Rng rng(4);
   const std::string bytes = random_text(rng, 3'000'000);
-  done({"add", "-", "--name", "from/input"}, bytes);
-  done({"get", "from/input"});  // the name's last part
-  EXPECT_TRUE(read_file(at("input")) == bytes);
+  done({"add", "-", "--name", "from a pipe"}, {.in = bytes});
+  done({"get", "from a pipe"});
+  EXPECT_TRUE(read_file(at("from a pipe")) == bytes);
 }
 
 TEST_F(AddGet, SymlinksAreFollowedAtTheTopOnly) {
@@ -70,28 +79,64 @@ TEST_F(AddGet, SymlinksAreFollowedAtTheTopOnly) {
 
 TEST_F(AddGet, NamesAndReplace) {
   make("a", "one");
+  done({"add", "a"});
   done({"add", "a", "--name", "x"});
   make("a", "two");
-  EXPECT_EQ(cleave({"add", "a", "-n", "x"}).code, kFailed);
-  EXPECT_EQ(done({"cat", "x"}), "one");
+  expect_failed(cleave({"add", "a"}), kFailed, "name_exists", {"\"a\""});
+  expect_failed(cleave({"add", "a", "-n", "x"}), kFailed, "name_exists", {"\"x\""});
+  EXPECT_EQ(done({"cat", "a", "x"}), "oneone");
   done({"add", "a", "-n", "x", "--replace"});
-  EXPECT_EQ(done({"cat", "x"}), "two");
-  EXPECT_EQ(done({"ls", "-1"}), "x\n");
+  EXPECT_EQ(done({"cat", "a", "x"}), "onetwo");
+  EXPECT_EQ(done({"ls", "-1"}), "a\nx\n");
+}
+
+TEST_F(AddGet, AllFlags) {
+  make("file", "abc");
+  done({"add", "file", "-n", "x", "--sha256", "--compression-level", "19", "--min=1KiB", "--avg",
+        "4k", "--max", "16KB", "--level", "3", "--seed", "18446744073709551615"});
+  const std::string list = done({"ls", "--json"});
+  for (const char* part : {"\"min\":1024", "\"avg\":4096", "\"max\":16384", "\"level\":3",
+                           "\"seed\":\"18446744073709551615\"", "\"sha256\":\"ba7816bf8f01cfea"}) {
+    EXPECT_THAT(list, HasSubstr(part));
+  }
+  EXPECT_EQ(done({"cat", "x"}), "abc");
+}
+
+// A name does not choose where it is written to.
+TEST_F(AddGet, OutputHasTheNamesLastPart) {
+  make("file", "plain");
+  make("tree/file", "in a tree");
+  done({"add", "tree", "--name", "releases/tree"});
+  for (const char* name : {"../evil", "/etc/cleave-evil", "/etc/../tmp/.."}) {
+    done({"add", "file", "-n", name});
+  }
+  fs::create_directory(at("out"));
+  for (const char* name : {"releases/tree", "../evil", "/etc/cleave-evil"}) {
+    done({"get", name}, {.cwd = at("out")});
+  }
+  done({"get", "releases/tree", "--nar"}, {.cwd = at("out")});
+  expect_failed(cleave({"get", "/etc/../tmp/.."}, {.cwd = at("out")}), kUsage, "invalid_name",
+                {"-o"});
+  done({"get", "/etc/../tmp/..", "-o", "b"}, {.cwd = at("out")});
+
+  EXPECT_TRUE(trees_equal(at("tree"), at("out/tree")));
+  for (const char* name : {"out/evil", "out/cleave-evil", "out/b"}) {
+    EXPECT_EQ(read_file(at(name)), "plain");
+  }
+  EXPECT_TRUE(fs::is_regular_file(at("out/tree.nar")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(at("out")), {}), 5);
+  EXPECT_THAT(names(), UnorderedElementsAre("file", "tree", "out"));
 }
 
 TEST_F(AddGet, ExistingOutputNeedsForce) {
   make("a", "new");
   done({"add", "a"});
   make("out", "old");
-  expect_failed(cleave({"get", "a", "-o", "out"}), kFailed, {"output_exists", "\"out\""});
+  expect_failed(cleave({"get", "a", "-o", "out"}), kFailed, "output_exists", {"\"out\""});
   EXPECT_EQ(read_file(at("out")), "old");
   done({"get", "a", "-o", "out", "-f"});
   EXPECT_EQ(read_file(at("out")), "new");
-
-  make("tree/file", "");
-  done({"add", "tree"});
-  expect_failed(cleave({"get", "tree"}), kFailed, {"output_exists", "\"tree\""});
-  EXPECT_EQ(names().size(), 3U);
+  EXPECT_EQ(names().size(), 2U);
 }
 
 TEST_F(AddGet, TheSameAgainTakesNoRoom) {
@@ -104,124 +149,50 @@ TEST_F(AddGet, TheSameAgainTakesNoRoom) {
                                             "distinct chunks +[0-9]+ +488.3 KiB +50.0 %\n(.|\n)*"));
 }
 
-TEST_F(AddGet, ListsArtifacts) {
-  EXPECT_THAT(cleave({"ls"}).err, HasSubstr("no_store"));
-  make("b", "123");
-  make("a/file", "");
-  done({"add", "b", "a"});
-  EXPECT_EQ(done({"ls", "-1"}), "a\nb\n");
-  EXPECT_EQ(done({"ls", "--names"}), "a\nb\n");
-  EXPECT_THAT(done({"ls"}), MatchesRegex(" *SIZE +CHUNKS +KIND +ADDED +DIGEST +NAME\n"
-                                         " *[0-9]+ B +1  folder  [-0-9]+ [:0-9]+  [0-9a-f]+  a\n"
-                                         " +3 B +1  file    [-0-9]+ [:0-9]+  [0-9a-f]+  b\n"));
-}
-
-TEST_F(AddGet, RmAndGc) {
-  Rng rng(6);
-  make("keep", random_text(rng, 300'000));
-  make("drop", random_text(rng, 400'000));
-  done({"add", "keep", "drop"});
-  EXPECT_EQ(done({"rm", "drop"}), "removed  drop\n");
-  EXPECT_EQ(done({"ls", "-1"}), "keep\n");
-  EXPECT_THAT(done({"gc", "-n"}), StartsWith("would free 39"));
-  EXPECT_THAT(done({"gc", "--max-unused", "0"}), StartsWith("freed 39"));
-  EXPECT_THAT(done({"gc"}), StartsWith("freed 0 B in 0 chunks"));
-  EXPECT_TRUE(done({"cat", "keep"}) == read_file(at("keep")));
-  done({"verify", "--all"});
-}
-
-TEST_F(AddGet, Verify) {
-  make("a", "one");
-  make("b", "three");
-  done({"add", "a", "b"});
-  EXPECT_EQ(done({"verify"}), "2 artifacts, 2 chunks, 8 B: all as they were added\n");
-  EXPECT_EQ(done({"verify", "b"}), "1 artifacts, 1 chunks, 5 B: all as they were added\n");
-  EXPECT_THAT(done({"verify", "--all"}), HasSubstr("all as they were added"));
-  EXPECT_EQ(cleave({"verify", "b", "--all"}).code, kUsage);
-}
-
-TEST_F(AddGet, GlobalOptionsStandAnywhere) {
-  make("a", "contents");
-  const std::string other = dir() / "other";
-  EXPECT_EQ(done({"--store", other, "-q", "-j", "1", "add", "a"}), "");
-  EXPECT_EQ(done({"ls", "-1", "--store", other}), "a\n");
-  EXPECT_EQ(done({"--json", "ls", "--store", other}), done({"ls", "--store=" + other, "--json"}));
-  EXPECT_EQ(done({"get", "a", "-o", "out", "--quiet", "--store", other, "--threads", "2"}), "");
-  EXPECT_EQ(read_file(at("out")), "contents");
-  EXPECT_FALSE(fs::exists(store()));
-}
-
-TEST_F(AddGet, WhereTheStoreIs) {
-  make("a", "contents");
-  Command add = command({"add", "a"});
-  add.env["CLEAVE_STORE"] = {};
-  add.env["XDG_DATA_HOME"] = (dir() / "data").native();
-  EXPECT_TRUE(run(add).ok());
-  EXPECT_TRUE(fs::exists(dir() / "data/cleave/format"));
-  add.env["XDG_DATA_HOME"] = {};
-  EXPECT_TRUE(run(add).ok());
-  EXPECT_TRUE(fs::exists(dir() / "home/.local/share/cleave/format"));
-  EXPECT_FALSE(fs::exists(store()));
+TEST_F(AddGet, WhatIsStoredIsNeverCompressedAgain) {
+  make("file", text_of(random_bytes(2, 5'000'000)));
+  const RunOptions profile = {.env = {{"CLEAVE_PROFILE", "1"}}};
+  EXPECT_THAT(cleave({"add", "file"}, profile).err, HasSubstr("add.compress"));
+  const Outcome again = cleave({"add", "file", "--name", "again"}, profile);
+  EXPECT_TRUE(exits_with(again, kDone));
+  EXPECT_THAT(again.err, HasSubstr("add.hash"));
+  EXPECT_THAT(again.err, Not(HasSubstr("add.compress")));
+  EXPECT_THAT(again.err, Not(HasSubstr("store.write_pack")));
 }
 
 TEST_F(AddGet, ThreadsChangeNothing) {
+  make("file", text_of(mixed_bytes(4, 6'000'000)));
   make_tree("tree");
-  for (const char* threads : {"1", "3"}) {
-    Command add = command({"add", "tree", "--json", "-j", threads});
-    add.env["CLEAVE_STORE"] = (dir() / threads).native();
-    ASSERT_TRUE(run(add).ok());
+  for (const std::string path : {"file", "tree"}) {
+    std::vector<std::string> packs;
+    std::vector<std::string> contents;
+    for (const char* threads : {"1", "2", "3", "7"}) {
+      const std::string store = dir() / (path + threads);
+      done({"-j", threads, "--store", store, "add", path});
+      packs.push_back(read_file(store + "/packs/0000000001.pack"));
+      contents.push_back(done({"--store", store, "-j", threads, "cat", path}));
+    }
+    for (std::size_t i = 1; i < packs.size(); ++i) {
+      EXPECT_TRUE(packs[i] == packs[0]);
+      EXPECT_TRUE(contents[i] == contents[0]);
+    }
+    EXPECT_TRUE(contents[0] ==
+                (path == "file" ? read_file(at(path)) : done({"nar", "pack", path})));
   }
-  EXPECT_TRUE(done({"--store", dir() / "1", "cat", "tree"}) ==
-              done({"--store", dir() / "3", "cat", "tree"}));
-  std::vector<std::string> packs;
-  for (const char* threads : {"1", "3"}) {
-    packs.push_back(read_file(dir() / threads / "packs/0000000001.pack"));
-  }
-  EXPECT_TRUE(packs[0] == packs[1]);
 }
 
 TEST_F(AddGet, AFailureDoesNotStopTheOthers) {
   make("a", "1");
   make("b", "2");
   const Outcome added = cleave({"add", "a", "missing", "b"});
-  EXPECT_EQ(added.code, kFailed);
+  EXPECT_TRUE(exits_with(added, kFailed));
   EXPECT_THAT(added.err, HasSubstr("\"missing\""));
   EXPECT_EQ(done({"ls", "-1"}), "a\nb\n");
   const Outcome removed = cleave({"rm", "a", "missing", "b"});
-  EXPECT_EQ(removed.code, kFailed);
+  EXPECT_TRUE(exits_with(removed, kFailed));
   EXPECT_THAT(removed.err, HasSubstr("\"missing\""));
   EXPECT_EQ(removed.out, "removed  a\nremoved  b\n");
   EXPECT_THAT(done({"ls"}), IsEmpty());
-}
-
-TEST_F(AddGet, Chunk) {
-  make("file", std::string(3000, 'x'));
-  EXPECT_THAT(done({"chunk", "file", "--min", "1KiB", "--avg", "1KiB", "--max", "2KiB"}),
-              MatchesRegex("OFFSET +LENGTH +HASH\n +0 +2048  [0-9a-f]+\n +2048 +952  [0-9a-f]+\n"));
-  EXPECT_EQ(done({"chunk", "-"}, std::string(3000, 'x')), done({"chunk", "file"}));
-  EXPECT_EQ(names(), std::vector<std::string>{"file"});
-  EXPECT_FALSE(fs::exists(store()));
-}
-
-TEST_F(AddGet, HelpAndVersion) {
-  EXPECT_THAT(done({"--version"}), MatchesRegex("cleave [0-9]+\\.[0-9]+\\.[0-9]+\n"));
-  EXPECT_EQ(done({"-V"}), done({"--version"}));
-  EXPECT_THAT(done({"--help"}), HasSubstr("add"));
-  for (const char* name :
-       {"add", "get", "cat", "ls", "rm", "gc", "verify", "stats", "chunk", "nar", "completion"}) {
-    EXPECT_THAT(done({"--help"}), HasSubstr(std::string("\n  ") + name + " "));
-    EXPECT_THAT(done({name, "--help"}), HasSubstr("--help"));
-  }
-}
-
-TEST_F(AddGet, Profile) {
-  make("a", "contents");
-  Command add = command({"add", "a"});
-  add.env["CLEAVE_PROFILE"] = "1";
-  const Outcome outcome = run(add);
-  EXPECT_TRUE(outcome.ok());
-  EXPECT_THAT(outcome.err, HasSubstr("add.hash"));
-  EXPECT_THAT(outcome.out, Not(HasSubstr("add.hash")));
 }
 
 }  // namespace

@@ -24,17 +24,18 @@ class Completion : public CliTest {
   }
 
   Outcome shell(const std::string& program, const std::vector<std::string>& args) const {
-    Command command = this->command(args);
-    command.program = program;
+    std::vector<std::string> all = {program};
+    all.insert(all.end(), args.begin(), args.end());
     const char* path = std::getenv("PATH");
-    command.env["PATH"] = (dir() / "bin").native() + ":" + (path != nullptr ? path : "/usr/bin");
-    return run(command);
+    return run(all, with_store({.env = {{"PATH", (dir() / "bin").native() + ":" +
+                                                     (path != nullptr ? path : "/usr/bin")}}}));
   }
 
   void check_syntax(const std::string& program) const {
     make("script", done({"completion", program}));
     const Outcome outcome = shell(program, {"-n", "script"});
-    EXPECT_TRUE(outcome.ok() && outcome.err.empty()) << outcome;
+    EXPECT_TRUE(exits_with(outcome, 0));
+    EXPECT_EQ(outcome.err, "");
   }
 
   // What bash offers for the last of `words`.
@@ -47,7 +48,8 @@ class Completion : public CliTest {
         "bash"};
     args.insert(args.end(), words.begin(), words.end());
     const Outcome outcome = shell("bash", args);
-    EXPECT_TRUE(outcome.ok() && outcome.err.empty()) << outcome;
+    EXPECT_TRUE(exits_with(outcome, 0));
+    EXPECT_EQ(outcome.err, "");
     std::istringstream lines(outcome.out);
     std::vector<std::string> offered;
     for (std::string line; std::getline(lines, line);) offered.push_back(line);

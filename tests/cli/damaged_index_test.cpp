@@ -1,12 +1,9 @@
 // An index that is damaged in any way: every command ends, by itself, with a code that says so, and
 // what `get` delivers is right.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <cstdint>
 
-#include "tests/support/bytes.h"
-#include "tests/support/command.h"
+#include "tests/cli/cli_test.h"
 #include "tests/support/rounds.h"
-#include "tests/support/tree.h"
 
 namespace cleave::test {
 namespace {
@@ -15,34 +12,34 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPage = 4096;
 
-class CliDamagedIndex : public CommandTest {
+class DamagedIndex : public CliTest {
  protected:
-  CliDamagedIndex() {
+  DamagedIndex() {
     // Artifacts enough that tables have branches, and some removed, so that there are free pages.
     std::vector<std::string> args = {"add"};
     for (unsigned i = 0; i < 8; ++i) {
       const std::string name = "artifact " + std::to_string(i);
-      write_file(dir / name, text_of(random_bytes(i, 6'000 * i)));
-      args.push_back(path(name));
+      make(name, text_of(random_bytes(i, 6'000 * i)));
+      args.push_back(name);
     }
-    output_of(with_small_chunks(args));
-    output_of({"rm", "artifact 2", "artifact 5"});
-    write_file(dir / "new", text_of(random_bytes(77, 20'000)));
-    fs::copy(store, dir / "whole", fs::copy_options::recursive);
-    index = read_file(data);
+    done(with_small_chunks(args));
+    done({"rm", "artifact 2", "artifact 5"});
+    make("new", text_of(random_bytes(77, 20'000)));
+    fs::copy(store(), dir() / "whole", fs::copy_options::recursive);
+    index = read_file(data());
   }
 
   // Runs every command on a store whose index is `bytes`.
   void expect_sane(const std::string& bytes, const std::string& what) {
     for (const std::vector<std::string>& args :
          std::vector<std::vector<std::string>>{{"ls"},
-                                               {"get", kName, "-o", path("out")},
+                                               {"get", kName, "-o", "out"},
                                                {"stats"},
                                                {"verify"},
                                                {"verify", "--all"},
                                                {"rm", kName},
                                                {"gc", "--max-unused", "0"},
-                                               with_small_chunks({"add", path("new")})}) {
+                                               with_small_chunks({"add", "new"})}) {
       restore(bytes);
       ++commands;
       const Outcome outcome =
@@ -57,11 +54,11 @@ class CliDamagedIndex : public CommandTest {
   }
 
   void expect_right(const Outcome& outcome, const std::string& what) {
-    EXPECT_EQ(fs::exists(dir / "out"), outcome.exit_code == kDone) << what;
+    EXPECT_EQ(fs::exists(at("out")), outcome.exit_code == kDone) << what;
     if (outcome.exit_code != kDone) return;
     ++right;
-    EXPECT_TRUE(read_file(dir / "out") == read_file(dir / kName)) << what;
-    fs::remove(dir / "out");
+    EXPECT_TRUE(read_file(at("out")) == read_file(at(kName))) << what;
+    fs::remove(at("out"));
   }
   void expect_others(const std::string& command, const std::string& what) {
     for (const char* name : {"artifact 3", "artifact 7"}) {
@@ -69,24 +66,25 @@ class CliDamagedIndex : public CommandTest {
       EXPECT_TRUE(exits_with_any(outcome, {kDone, kFailed}))
           << command << ", then cat " << name << " with " << what;
       if (outcome.exit_code == kDone) {
-        EXPECT_TRUE(outcome.out == read_file(dir / name)) << command << " with " << what;
+        EXPECT_TRUE(outcome.out == read_file(at(name))) << command << " with " << what;
       }
     }
   }
   void restore(const std::string& bytes) {
-    fs::remove_all(store / "packs");
-    fs::copy(dir / "whole/packs", store / "packs");
-    write_file(data, bytes);
+    fs::remove_all(store() / "packs");
+    fs::copy(dir() / "whole/packs", store() / "packs");
+    write_file(data(), bytes);
   }
+
+  fs::path data() const { return store() / "index/data.mdb"; }
 
   static constexpr const char* kName = "artifact 4";
   std::string index;
-  const fs::path data = store / "index/data.mdb";
   int commands = 0;
   int right = 0;
 };
 
-TEST_F(CliDamagedIndex, FlippedBytes) {
+TEST_F(DamagedIndex, FlippedBytes) {
   Rng rng(1);
   const std::size_t pages = index.size() / kPage;
   ASSERT_GT(pages, 20u);
@@ -111,7 +109,7 @@ TEST_F(CliDamagedIndex, FlippedBytes) {
 }
 
 // The two pages from which all others are found.
-TEST_F(CliDamagedIndex, FlippedBytesOfTheFirstPages) {
+TEST_F(DamagedIndex, FlippedBytesOfTheFirstPages) {
   Rng rng(2);
   for (int i = 0; i < rounds(40); ++i) {
     std::string bytes = index;
@@ -128,7 +126,7 @@ TEST_F(CliDamagedIndex, FlippedBytesOfTheFirstPages) {
   }
 }
 
-TEST_F(CliDamagedIndex, Truncated) {
+TEST_F(DamagedIndex, Truncated) {
   Rng rng(3);
   std::vector<std::size_t> sizes = {1,
                                     100,
@@ -145,7 +143,7 @@ TEST_F(CliDamagedIndex, Truncated) {
   }
 }
 
-TEST_F(CliDamagedIndex, Garbled) {
+TEST_F(DamagedIndex, Garbled) {
   Rng rng(4);
   for (int i = 0; i < rounds(40); ++i) {
     std::string bytes = index;
@@ -161,7 +159,7 @@ TEST_F(CliDamagedIndex, Garbled) {
 }
 
 // A page in place of another: each is well-formed, but they do not belong together.
-TEST_F(CliDamagedIndex, SwappedPages) {
+TEST_F(DamagedIndex, SwappedPages) {
   Rng rng(5);
   const std::size_t pages = index.size() / kPage;
   for (int i = 0; i < rounds(30); ++i) {

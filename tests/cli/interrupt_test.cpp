@@ -3,123 +3,144 @@
 #include <csignal>
 #include <thread>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/support/bytes.h"
-#include "tests/support/command.h"
+#include "tests/cli/cli_test.h"
 #include "tests/support/rounds.h"
-#include "tests/support/tree.h"
 
 namespace cleave::test {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using testing::StartsWith;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
-class CliInterrupt : public CommandTest {
+class Interrupt : public CliTest {
  protected:
   // A folder that takes a while.
-  void make_tree(int files) {
-    for (int i = 0; i < files; ++i) {
-      const std::string name = std::to_string(i % 100) + "/" + std::to_string(i);
-      make_file(dir / "tree" / name, text_of(random_bytes(static_cast<unsigned>(i), 5'000)));
+  void make_files(int count) const {
+    for (int i = 0; i < count; ++i) {
+      make("tree/" + std::to_string(i % 100) + "/" + std::to_string(i),
+           text_of(random_bytes(static_cast<unsigned>(i), 5'000)));
     }
   }
   // Whether a temporary of `output` stands beside it.
-  bool has_begun(const std::string& output) {
-    for (const auto& entry : fs::directory_iterator(dir.path())) {
-      if (entry.path().filename().native().starts_with("." + output + ".cleave-")) return true;
+  bool has_begun(const std::string& output) const {
+    for (const std::string& name : names()) {
+      if (name.starts_with("." + output + ".cleave-")) return true;
     }
     return false;
   }
-};
 
-TEST_F(CliInterrupt, GettingAFolderLeavesNothing) {
-  make_tree(3'000);
-  output_of({"add", path("tree")});
-  int stopped = 0;
-  for (const int signal : {SIGINT, SIGTERM, SIGINT, SIGTERM}) {
-    Process get(command({"get", "tree", "-o", path("out")}), with_store());
-    for (int i = 0; i < 100'000 && !has_begun("out") && !fs::exists(dir / "out"); ++i) {
-      std::this_thread::sleep_for(100us);
-    }
+  // Interrupts `get tree` while it writes; false when it was faster.
+  bool stop_get(int signal) const {
+    Process get = start({"get", "tree", "-o", "out", "-j", "1"});
+    get.wait_until([&] { return has_begun("out"); });
     get.send(signal);
     const Outcome outcome = get.wait();
-    ASSERT_TRUE(exits_with_any(outcome, {kFailed, kDone}));
-    if (outcome.exit_code == kDone) {  // it was faster
-      EXPECT_TRUE(trees_equal(dir / "tree", dir / "out"));
-      fs::remove_all(dir / "out");
-      continue;
+    if (outcome.exit_code == kDone) {
+      EXPECT_TRUE(trees_equal(at("tree"), at("out")));
+      fs::remove_all(at("out"));
+      return false;
     }
-    ++stopped;
-    EXPECT_THAT(outcome.err, StartsWith("cleave: interrupted"));
-    EXPECT_EQ(dir.count(), 2u);  // the store, the tree
+    expect_failed(outcome, kFailed, "interrupted");
+    EXPECT_THAT(names(), ElementsAre("tree"));
+    return true;
   }
-  EXPECT_GT(stopped, 0);
+};
+
+TEST_F(Interrupt, AddThatWaitsForInput) {
+  Rng rng(1);
+  const std::string text = random_text(rng, 40 << 20);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Process add = start({"add", "-", "--name", "a"}, {.hold_input = true});
+    add.write_input(text);
+    // Its first chunks are in the store, and it waits for more.
+    EXPECT_TRUE(add.wait_until([&] {
+      std::error_code missing;
+      const auto size = fs::file_size(first_pack(), missing);
+      return !missing && size > (8 << 20);
+    }));
+    add.send(signal);
+    expect_failed(add.wait(), kFailed, "interrupted");
+    EXPECT_EQ(done({"ls"}), "");
+    EXPECT_THAT(done({"verify", "--all"}), HasSubstr("all as they were added"));
+  }
+  EXPECT_THAT(names(), IsEmpty());
+  make("b", "contents");
+  done({"add", "b"});
+  done({"gc"});
+  EXPECT_EQ(done({"cat", "b"}), "contents");
 }
 
-TEST_F(CliInterrupt, GettingAFileLeavesNothingOrAll) {
-  const std::string text = text_of(random_bytes(1, 30'000'000));
-  write_file(dir / "file", text);
-  output_of({"add", path("file")});
-  write_file(dir / "out", "old");
+TEST_F(Interrupt, AddAtAnyTimeLeavesAWholeStore) {
+  make("before", "text");
+  done({"add", "before"});
+  make_files(1'000);
   for (int i = 0; i < rounds(20); ++i) {
-    Process get(command({"get", "file", "-f", "-o", path("out")}), with_store());
+    Process add = start({"add", "tree"});
+    std::this_thread::sleep_for(i * 3ms);
+    const int signal = i % 2 == 0 ? SIGINT : SIGTERM;
+    add.send(signal);
+    const Outcome outcome = add.wait();
+    // Early enough, it still kills.
+    ASSERT_TRUE(outcome.signal == signal || exits_with_any(outcome, {kFailed, kDone}));
+    EXPECT_EQ(done({"ls", "-1"}), outcome.exit_code == kDone ? "before\ntree\n" : "before\n");
+    if (outcome.exit_code == kDone) done({"rm", "tree"});
+  }
+  done({"verify", "--all"});
+}
+
+TEST_F(Interrupt, GetOfAFolder) {
+  make_files(6'000);
+  done({"add", "tree"});
+  for (const int signal : {SIGINT, SIGTERM}) {
+    int attempts = 0;
+    while (attempts < 20 && !stop_get(signal)) ++attempts;
+    EXPECT_LT(attempts, 20);
+  }
+  done({"verify"});
+}
+
+TEST_F(Interrupt, GetOfAFileAtAnyTime) {
+  const std::string text = text_of(random_bytes(1, 30'000'000));
+  make("file", text);
+  done({"add", "file"});
+  for (int i = 0; i < rounds(20); ++i) {
+    make("out", "old");
+    Process get = start({"get", "file", "-f", "-o", "out"});
     std::this_thread::sleep_for(i * 2ms);
     get.send(SIGTERM);
     const Outcome outcome = get.wait();
-    // Early enough, the signal still kills.
     ASSERT_TRUE(outcome.signal == SIGTERM || exits_with_any(outcome, {kFailed, kDone}));
-    const std::string now = read_file(dir / "out");
-    EXPECT_TRUE(outcome.exit_code == kDone ? now == text : now == text || now == "old");
-    EXPECT_EQ(dir.count(), 3u);
-    write_file(dir / "out", "old");
+    const std::string now = read_file(at("out"));
+    EXPECT_TRUE(now == text || (now == "old" && outcome.exit_code != kDone));
+    EXPECT_THAT(names(), UnorderedElementsAre("file", "out"));
   }
 }
 
-TEST_F(CliInterrupt, UnpackingLeavesNothing) {
-  make_tree(200);
-  const std::string nar = output_of({"nar", "pack", path("tree")});
-  Process unpack(command({"nar", "unpack", "-", "-o", path("out")}), {.hold_input = true});
-  unpack.write_input(nar.substr(0, nar.size() / 2));
-  for (int i = 0; i < 100'000 && !has_begun("out"); ++i) std::this_thread::sleep_for(100us);
-  unpack.send(SIGINT);
-  unpack.write_input(nar.substr(nar.size() / 2));
-  EXPECT_TRUE(exits_with(unpack.wait(), kFailed));
-  EXPECT_EQ(dir.count(), 1u);  // the tree
+TEST_F(Interrupt, UnpackBeforeMoreInputComes) {
+  make_files(200);
+  const std::string nar = done({"nar", "pack", "tree"});
+  const std::string_view half = std::string_view(nar).substr(0, nar.size() / 2);
+  for (const std::string_view more :
+       {std::string_view(), std::string_view(nar).substr(half.size())}) {
+    Process unpack = start({"nar", "unpack", "-", "-o", "out"}, {.hold_input = true});
+    unpack.write_input(half);
+    EXPECT_TRUE(unpack.wait_until([&] { return has_begun("out"); }));
+    unpack.send(SIGINT);
+    unpack.write_input(more);
+    expect_failed(unpack.wait(), kFailed, "interrupted");
+    EXPECT_THAT(names(), ElementsAre("tree"));
+  }
 }
 
-TEST_F(CliInterrupt, AddingEndsAndLeavesAWholeStore) {
-  write_file(dir / "before", "text");
-  output_of({"add", path("before")});
-  make_tree(1'000);
-  for (int i = 0; i < rounds(20); ++i) {
-    Process add(command({"add", path("tree")}), with_store());
-    std::this_thread::sleep_for(i * 3ms);
-    add.send(i % 2 == 0 ? SIGINT : SIGTERM);
-    const Outcome outcome = add.wait();
-    ASSERT_TRUE(outcome.signal != 0 || exits_with_any(outcome, {kFailed, kDone}));
-    EXPECT_EQ(output_of({"ls", "-1"}), outcome.exit_code == kDone ? "before\ntree\n" : "before\n");
-    if (outcome.exit_code == kDone) output_of({"rm", "tree"});
-  }
-  output_of({"verify", "--all"});
-}
-
-TEST_F(CliInterrupt, WaitingForInputEndsToo) {
-  RunOptions options = with_store();
-  options.hold_input = true;
-  Process add(command({"add", "-", "--name", "x"}), options);
-  add.write_input("some text");
-  for (int i = 0; i < 100'000 && !fs::exists(store / "format"); ++i) {
-    std::this_thread::sleep_for(100us);
-  }
-  std::this_thread::sleep_for(100ms);
-  add.send(SIGINT);
-  EXPECT_TRUE(add.wait_for("interrupted"));
-  EXPECT_TRUE(exits_with(add.wait(), kFailed));
-  EXPECT_EQ(output_of({"ls"}), "");
+TEST_F(Interrupt, WhatLeavesNothingBehindEndsAtOnce) {
+  Process chunk = start({"chunk", "-"}, {.hold_input = true});
+  chunk.write_input(std::string(1 << 20, 'x'));  // more than a pipe holds: it is at work
+  chunk.send(SIGINT);
+  EXPECT_EQ(chunk.wait().signal, SIGINT);
 }
 
 }  // namespace

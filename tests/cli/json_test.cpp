@@ -49,9 +49,9 @@ void expect_artifact(const json& artifact) {
 class JsonOutput : public CliTest {
  protected:
   // One object, on one line.
-  json object(std::vector<std::string> args, std::string_view in = "") const {
+  json object(std::vector<std::string> args) const {
     args.emplace_back("--json");
-    return parse(done(args, in));
+    return parse(done(args));
   }
   static json parse(const std::string& text) {
     EXPECT_EQ(text.find('\n'), text.size() - 1) << text;
@@ -193,7 +193,7 @@ TEST_F(JsonOutput, VerifyAndStats) {
   EXPECT_EQ(stats["stored_bytes"], added["stored_bytes"]);
   EXPECT_EQ(stats["unused_chunks"], 0U);
   EXPECT_EQ(stats["packs"], 1U);
-  EXPECT_EQ(stats["pack_bytes"], std::filesystem::file_size(store() / "packs/0000000001.pack"));
+  EXPECT_EQ(stats["pack_bytes"], std::filesystem::file_size(first_pack()));
   EXPECT_GT(stats["index_bytes"], 0U);
   object({"rm", "file", "twice"});
   EXPECT_EQ(object({"stats"})["unused_chunks"], added["chunks"]);
@@ -263,7 +263,7 @@ TEST_F(JsonOutput, NarLs) {
 TEST_F(JsonOutput, Errors) {
   const auto error = [&](const std::vector<std::string>& args) {
     const Outcome outcome = cleave(args);
-    EXPECT_NE(outcome.code, 0);
+    EXPECT_TRUE(exits_with(outcome, kFailed));
     return parse(outcome.err);
   };
   json missing = error({"ls", "--json"});
@@ -278,7 +278,7 @@ TEST_F(JsonOutput, Errors) {
   // What could be done is on standard output all the same.
   make("a", "");
   const Outcome outcome = cleave({"--json", "add", "missing", "a"});
-  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_TRUE(exits_with(outcome, kFailed));
   EXPECT_EQ(parse(outcome.out)["added"].size(), 1U);
   EXPECT_EQ(parse(outcome.err)["error"]["os_error"], ENOENT);
 }

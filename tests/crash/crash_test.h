@@ -16,7 +16,7 @@
 #include "tests/crash/disk_model.h"
 #include "tests/crash/store_check.h"
 #include "tests/support/bytes.h"
-#include "tests/support/command.h"
+#include "tests/support/process.h"
 #include "tests/support/store.h"
 #include "tests/support/tree.h"
 
@@ -65,15 +65,15 @@ class CrashTest : public testing::Test {
 
   // Runs the command on the store in `base`, with the file layer under it.
   static Outcome run_on(const std::filesystem::path& base, const std::vector<std::string>& args,
-                        Variables faults = {}) {
+                        const Variables& faults = {}) {
     std::vector<std::string> all = {CLEAVE_COMMAND, "--store", (base / "store").native()};
     all.insert(all.end(), args.begin(), args.end());
     RunOptions options;
     options.timeout = std::chrono::seconds(20);
     if (!faults.empty()) {
-      options.env = std::move(faults);
-      options.env.emplace_back("CLEAVE_FAULT_FOLDER", base.native());
-      options.env.emplace_back("LD_PRELOAD", CLEAVE_FAULT_FILES);
+      options.env.insert(faults.begin(), faults.end());
+      options.env["CLEAVE_FAULT_FOLDER"] = base.native();
+      options.env["LD_PRELOAD"] = CLEAVE_FAULT_FILES;
     }
     return run(all, options);
   }

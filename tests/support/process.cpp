@@ -1,16 +1,18 @@
 #include "tests/support/process.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <system_error>
-#include <thread>
+#include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace cleave::test {
 
@@ -19,20 +21,45 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-struct Pipe {
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category());
-    read = ends[0];
-    write = ends[1];
-  }
-  int read;
-  int write;
-};
+constexpr auto kStep = 1ms;
+constexpr uid_t kNobody = 65534;
+constexpr int kNotStarted = 127;
+
+int checked(int result, const char* call) {
+  if (result < 0) throw std::system_error(errno, std::generic_category(), call);
+  return result;
+}
 
 void close(int& fd) {
   if (fd >= 0) ::close(fd);
   fd = -1;
+}
+
+struct Ends {
+  int ours = -1;
+  int theirs = -1;
+};
+
+Ends open_pipe() {
+  std::array<int, 2> fds;
+  checked(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
+  return {fds[0], fds[1]};
+}
+
+Ends open_terminal() {
+  Ends ends;
+  struct termios raw = {};
+  ::cfmakeraw(&raw);
+  const struct winsize size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+  checked(::openpty(&ends.ours, &ends.theirs, nullptr, &raw, &size), "openpty");
+  checked(::fcntl(ends.ours, F_SETFD, FD_CLOEXEC), "fcntl");
+  checked(::fcntl(ends.theirs, F_SETFD, FD_CLOEXEC), "fcntl");
+  return ends;
+}
+
+Ends open_output(const RunOptions& options) {
+  if (options.out_to.empty()) return options.out_terminal ? open_terminal() : open_pipe();
+  return {-1, checked(::open(options.out_to.c_str(), O_WRONLY | O_CLOEXEC), "open")};
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
@@ -44,22 +71,27 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 
 std::vector<std::string> environment_with(const RunOptions& options) {
   std::vector<std::string> all;
-  for (char** entry = environ; *entry != nullptr; ++entry) all.emplace_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (!options.env.contains(text.substr(0, text.find('=')))) all.push_back(text);
+  }
   for (const auto& [name, value] : options.env) {
-    const std::string begin = name + "=";
-    std::erase_if(all, [&](const std::string& entry) { return entry.starts_with(begin); });
-    all.push_back(begin + value);
+    if (value) all.push_back(name + "=" + *value);
   }
   return all;
 }
 
+bool drop_rights() {
+  return ::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0;
+}
+
 // Appends what can be read now; closes `fd` at its end.
-void drain(int& fd, std::string& into) {
-  char buffer[65536];
-  const ssize_t n = ::read(fd, buffer, sizeof buffer);
+void read_some(int& fd, std::string& into) {
+  std::array<char, 65536> buffer;
+  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
   if (n > 0) {
-    into.append(buffer, static_cast<std::size_t>(n));
-  } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+    into.append(buffer.data(), static_cast<std::size_t>(n));
+  } else if (n == 0 || errno != EINTR) {
     close(fd);  // a terminal whose other end is gone gives EIO
   }
 }
@@ -87,118 +119,103 @@ testing::AssertionResult exits_with(const Outcome& outcome, int code) {
   return exits_with_any(outcome, {code});
 }
 
-Process::Process(const std::vector<std::string>& args, RunOptions options)
-    : options_(std::move(options)) {
+Process::Process(const std::vector<std::string>& args, const RunOptions& options)
+    : deadline_(Clock::now() + options.timeout) {
   static const auto ignored = std::signal(SIGPIPE, SIG_IGN);  // a program may not read its input
   static_cast<void>(ignored);
+  // Between fork() and exec() no memory is to be had.
   std::vector<std::string> arguments = args;
-  std::vector<std::string> environment = environment_with(options_);
+  std::vector<std::string> environment = environment_with(options);
   const std::vector<char*> argv = pointers_to(arguments);
   const std::vector<char*> envp = pointers_to(environment);
+  const std::string cwd = options.cwd.empty() ? "." : options.cwd.native();
+  const bool unprivileged = options.unprivileged && ::geteuid() == 0;
 
-  Pipe in;
-  Pipe out;
-  Pipe err;
-  int terminal = -1;
-  pid_ = options_.terminal ? ::forkpty(&terminal, nullptr, nullptr, nullptr) : ::fork();
-  if (pid_ < 0) throw std::system_error(errno, std::generic_category());
+  const Ends in = open_pipe();
+  const Ends out = open_output(options);
+  const Ends err = options.err_terminal ? open_terminal() : open_pipe();
+  pid_ = checked(::fork(), "fork");
   if (pid_ == 0) {
+    ::setpgid(0, 0);
     ::signal(SIGPIPE, SIG_DFL);
-    ::dup2(in.read, STDIN_FILENO);
-    if (!options_.terminal) {
-      ::dup2(out.write, STDOUT_FILENO);
-      ::dup2(err.write, STDERR_FILENO);
-    }
-    if (!options_.output_to.empty()) {
-      const int file = ::open(options_.output_to.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-      if (file < 0) ::_exit(125);
-      ::dup2(file, STDOUT_FILENO);
-    }
-    if (!options_.working_dir.empty() && ::chdir(options_.working_dir.c_str()) != 0) ::_exit(125);
-    if (options_.in_child != nullptr) options_.in_child();
-    ::execvpe(argv[0], argv.data(), envp.data());
-    ::_exit(126);
+    const bool ready = ::dup2(in.ours, STDIN_FILENO) >= 0 &&
+                       ::dup2(out.theirs, STDOUT_FILENO) >= 0 &&
+                       ::dup2(err.theirs, STDERR_FILENO) >= 0 && ::chdir(cwd.c_str()) == 0 &&
+                       (!unprivileged || drop_rights());
+    if (ready) ::execvpe(argv[0], argv.data(), envp.data());
+    ::_exit(kNotStarted);
   }
-  close(in.read);
-  close(out.write);
-  close(err.write);
-  in_ = in.write;
-  out_ = out.read;
-  err_ = err.read;
-  if (options_.terminal) {
-    close(out_);
-    close(err_);
-    out_ = terminal;
-  }
-  for (const int fd : {in_, out_, err_}) {
-    if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  }
-  if (!options_.input.empty()) write_input(options_.input);
-  if (!options_.hold_input) close_input();
+  ::setpgid(pid_, pid_);
+  ::close(in.ours);
+  ::close(out.theirs);
+  ::close(err.theirs);
+  in_ = in.theirs;
+  out_ = out.ours;
+  err_ = err.ours;
+  checked(::fcntl(in_, F_SETFL, O_NONBLOCK), "fcntl");
+  write_input(options.in);
+  if (!options.hold_input) close_input();
 }
 
 Process::~Process() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
   close(in_);
   close(out_);
   close(err_);
+  if (pid_ <= 0) return;
+  ::kill(-pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
 }
 
-void Process::send(int signal) { ::kill(pid_, signal); }
+void Process::send(int signal) const {
+  if (pid_ > 0) checked(::kill(pid_, signal), "kill");  // -1 would be everyone
+}
 
 void Process::write_input(std::string_view text) {
-  ::fcntl(in_, F_SETFL, O_NONBLOCK);
-  while (!text.empty() && in_ >= 0) {
-    const ssize_t n = ::write(in_, text.data(), text.size());
-    if (n >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(n));
-    } else if (errno == EAGAIN) {
-      if (is_open()) read_some(10ms);  // or both sides would wait
-    } else if (errno != EINTR) {
-      return;
-    }
-  }
+  while (!text.empty() && in_ >= 0 && !time_is_up()) text.remove_prefix(move_bytes(text));
 }
 
 void Process::close_input() { close(in_); }
 
-void Process::read_some(std::chrono::milliseconds timeout) {
-  pollfd fds[] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
-  if (::poll(fds, 2, static_cast<int>(timeout.count())) <= 0) return;
-  if (fds[0].revents != 0) drain(out_, outcome_.out);
-  if (fds[1].revents != 0) drain(err_, outcome_.err);
+// Returns how much of `input` could be written.
+std::size_t Process::move_bytes(std::string_view input) {
+  std::array<struct pollfd, 3> fds = {
+      {{input.empty() ? -1 : in_, POLLOUT, 0}, {out_, POLLIN, 0}, {err_, POLLIN, 0}}};
+  if (::poll(fds.data(), fds.size(), kStep.count()) <= 0) return 0;
+  if (fds[1].revents != 0) read_some(out_, outcome_.out);
+  if (fds[2].revents != 0) read_some(err_, outcome_.err);
+  if (fds[0].revents == 0) return 0;
+  const ssize_t n = ::write(in_, input.data(), input.size());
+  if (n >= 0) return static_cast<std::size_t>(n);
+  if (errno != EAGAIN && errno != EINTR) close_input();  // nobody reads it any more
+  return 0;
 }
 
-bool Process::wait_for(std::string_view text, std::chrono::seconds timeout) {
-  const auto found = [&] {
+bool Process::wait_until(const std::function<bool()>& done) {
+  while (!done()) {
+    if (!is_open() || time_is_up()) return false;
+    move_bytes();
+  }
+  return true;
+}
+
+bool Process::wait_for(std::string_view text) {
+  return wait_until([&] {
     return outcome_.out.find(text) != std::string::npos ||
            outcome_.err.find(text) != std::string::npos;
-  };
-  for (const auto end = Clock::now() + timeout; is_open() && Clock::now() < end && !found();) {
-    read_some(20ms);
-  }
-  return found();
+  });
 }
 
 Outcome Process::wait() {
-  close_input();
-  const auto end = Clock::now() + options_.timeout;
-  while (is_open() && Clock::now() < end) read_some(100ms);
   int status = 0;
-  pid_t ended = 0;
-  for (auto pause = 100us; (ended = ::waitpid(pid_, &status, WNOHANG)) == 0; pause *= 2) {
-    if (Clock::now() >= end) {
-      outcome_.timed_out = true;
-      ::kill(pid_, SIGKILL);
-      ended = ::waitpid(pid_, &status, 0);
-      break;
-    }
-    std::this_thread::sleep_for(std::min<Clock::duration>(pause, 20ms));
+  while (checked(::waitpid(pid_, &status, outcome_.timed_out ? 0 : WNOHANG), "waitpid") == 0) {
+    outcome_.timed_out = time_is_up();
+    if (outcome_.timed_out) ::kill(-pid_, SIGKILL);
+    move_bytes();
   }
   pid_ = -1;
+  // What is left in the pipes. Someone it started may hold them open: not longer than a moment.
+  const auto end = Clock::now() + 2s;
+  while (is_open() && Clock::now() < end) move_bytes();
   if (WIFEXITED(status)) outcome_.exit_code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) outcome_.signal = WTERMSIG(status);
   return std::move(outcome_);
