@@ -48,6 +48,14 @@ Error& Error::with_limit(std::uint64_t limit) {
   return append_detail({buffer, fmt::format_to_n(buffer, sizeof buffer, "limit {}", limit).size});
 }
 
+Error& Error::with_attempt(std::uint64_t attempted_bytes, std::uint64_t limit_bytes) {
+  limit_ = limit_bytes;
+  char buffer[80];
+  const auto written = fmt::format_to_n(buffer, sizeof buffer, "attempted {} bytes, limit {} bytes",
+                                        attempted_bytes, limit_bytes);
+  return append_detail({buffer, written.size});
+}
+
 Error& Error::with_os_error(int os_error) {
   os_error_ = os_error;
   char buffer[128];

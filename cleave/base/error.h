@@ -63,6 +63,8 @@ class Error {
   Error& with_offset(std::uint64_t offset);
   Error& with_limit(std::uint64_t limit);
   Error& with_os_error(int os_error);
+  // "attempted N bytes, limit L bytes": what would have been in use, and the most that may be.
+  Error& with_attempt(std::uint64_t attempted_bytes, std::uint64_t limit_bytes);
   // Names the file or object the error is about, escaped and shortened from the left.
   Error& with_subject(std::string_view key, std::string_view subject);
 

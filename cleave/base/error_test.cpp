@@ -37,6 +37,14 @@ TEST(Error, FieldsStandBehindTheNameInOneForm) {
   EXPECT_EQ(made.os_error(), ENOENT);
 }
 
+TEST(Error, AnAttemptNamesBothSizes) {
+  Error made(ZooError::cage_open);
+  made.with_attempt(UINT64_MAX, UINT64_MAX - 1);
+  EXPECT_EQ(made.message(),
+            "cage_open: attempted 18446744073709551615 bytes, limit 18446744073709551614 bytes");
+  EXPECT_EQ(made.limit(), UINT64_MAX - 1);
+}
+
 TEST(Error, FieldsAreZeroWhereTheyDoNotApply) {
   const Error made(ZooError::cage_open);
   EXPECT_EQ(made.offset(), 0U);
