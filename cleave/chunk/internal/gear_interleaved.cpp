@@ -31,6 +31,8 @@ std::size_t move(const GearTables& tables, const Streams& streams, Hashes& hashe
     return tables.gear[std::to_integer<std::size_t>(stream[at])];
   };
   for (std::size_t i = 0; i < length; i += kStep) {
+    // The next block, a line of one stream after the other.
+    __builtin_prefetch(streams[i / kStep % kStreams] + i + kStreams * length, 0, 2);
 #pragma GCC unroll 8
     for (std::size_t j = i; j < i + kStep; ++j) {
       h0 = 2 * h0 + gear(s0, j);

@@ -61,7 +61,7 @@ std::uint64_t gear_hash_at(const GearTables& tables, ByteSpan data, std::size_t 
 
 std::size_t gear_block_size(std::uint64_t mask, std::size_t max) {
   const int bits = std::popcount(mask);
-  return std::min(max, std::size_t{1} << (bits / 2 + 6));
+  return std::min(max, std::size_t{1} << (bits / 2 + 5));
 }
 
 std::span<const GearKernel> gear_kernels() {
