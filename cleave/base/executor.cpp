@@ -96,9 +96,13 @@ std::size_t available_cores() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-std::unique_ptr<Executor> make_executor(std::size_t threads) {
+std::size_t default_threads(std::size_t threads) {
   if (threads == 0) threads = settings().threads;
-  if (threads == 0) threads = available_cores();
+  return threads == 0 ? available_cores() : threads;
+}
+
+std::unique_ptr<Executor> make_executor(std::size_t threads) {
+  threads = default_threads(threads);
   if (threads == 1) return make_inline_executor();
 #if CLEAVE_WITH_TBB
   // Of more threads than cores TBB gives none, and says so on stderr.

@@ -34,6 +34,8 @@ class Executor {
 // core the process may use). Uses oneTBB when built with it and there are as many cores, else
 // threads started for each run().
 std::unique_ptr<Executor> make_executor(std::size_t threads = 0);
+// How many threads it will have.
+std::size_t default_threads(std::size_t threads = 0);
 
 // Everything on the calling thread, in order.
 std::unique_ptr<Executor> make_inline_executor();

@@ -22,7 +22,12 @@ struct ChunkDescriptor {
 // The ends of all chunks of `data`, in order; none for no data. O(n), one pass.
 std::vector<Cut> cut_all(const FastCdc& fastcdc, ByteSpan data);
 
-// The chunks of `data` with their digests; hashing is spread over `executor`.
+// The same, by all threads of `executor` where there is enough data. Some chunks are cut twice;
+// where the data never let chunks end (zeros), all of them.
+std::vector<Cut> cut_all(Executor& executor, const FastCdc& fastcdc, ByteSpan data);
+
+// The chunks of `data` with their digests, cut and hashed on `executor`; on the calling thread
+// alone where there is less than CLEAVE_PARALLEL_THRESHOLD.
 std::vector<ChunkDescriptor> describe_chunks(Executor& executor, const FastCdc& fastcdc,
                                              HashAlgorithm algorithm, ByteSpan data);
 

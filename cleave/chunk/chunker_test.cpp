@@ -1,6 +1,7 @@
 #include "cleave/chunk/chunker.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "tests/support/bytes.h"
 #include "tests/support/chunking.h"
@@ -24,6 +25,35 @@ TEST(Chunker, ChunksCoverTheData) {
   std::size_t sum = 0;
   for (const Cut& cut : cut_all(make_fastcdc(kOptions), data)) sum += cut.length;
   EXPECT_EQ(sum, data.size());
+}
+
+RC_GTEST_PROP(Chunker, CutsAlikeOnAnyExecutor, (std::uint64_t seed)) {
+  const FastCdc fastcdc = make_fastcdc(test::any_options());
+  const auto data = mixed_bytes(seed, *rc::gen::inRange<std::size_t>(0, 2'000'000));
+  const auto cuts = cut_all(fastcdc, data);
+  for (const std::size_t threads : {1U, 2U, 3U, 8U}) {
+    RC_ASSERT(cut_all(*make_thread_executor(threads), fastcdc, data) == cuts);
+  }
+}
+
+// Chains that start at different places never meet here.
+TEST(Chunker, CutsZerosAlikeOnAnyExecutor) {
+  const FastCdc fastcdc = make_fastcdc(kOptions);
+  const std::vector<std::byte> zeros(3'000'001);
+  const auto cuts = cut_all(fastcdc, zeros);
+  for (const std::size_t threads : {2U, 3U, 7U}) {
+    EXPECT_EQ(cut_all(*make_thread_executor(threads), fastcdc, zeros), cuts);
+  }
+}
+
+// They meet late: zeros, then data.
+TEST(Chunker, CutsAlikeWhereChainsMeetLate) {
+  const FastCdc fastcdc = make_fastcdc(kOptions);
+  for (std::size_t quiet = 0; quiet < 3'000'000; quiet += 250'001) {
+    auto data = mixed_bytes(3, 3'000'000);
+    std::fill_n(data.begin(), quiet, std::byte{0});
+    EXPECT_EQ(cut_all(*make_thread_executor(3), fastcdc, data), cut_all(fastcdc, data));
+  }
 }
 
 TEST(Chunker, DescribesChunksAlikeOnAnyExecutor) {

@@ -1,0 +1,83 @@
+// Chunking, hashing and compressing at the same time: chunk n + 1 is cut while chunk n is hashed
+// and chunk n - 1 compressed.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "cleave/base/bytes.h"
+#include "cleave/base/error.h"
+#include "cleave/base/executor.h"
+#include "cleave/base/function_ref.h"
+#include "cleave/base/io.h"
+#include "cleave/chunk/push_chunker.h"
+#include "cleave/hash/hash.h"
+#include "cleave/observe/progress.h"
+
+namespace cleave {
+
+// A chunk that has passed through a pipeline.
+struct ProcessedChunk {
+  Chunk chunk;
+  Digest hash;
+  // One zstd frame; empty when the pipeline does not compress. Valid during the call only.
+  ByteSpan compressed;
+};
+
+struct PipelineOptions {
+  ChunkingOptions chunking = {};
+  HashAlgorithm algorithm = HashAlgorithm::sha256;
+  std::optional<int> zstd_level = std::nullopt;  // nothing: chunks are not compressed
+  // Chunks on their way at once, in bytes (about): the source waits while there are more. 0: some
+  // MiB for each thread.
+  std::size_t max_in_flight = 0;
+  BufferOptions buffers = {};
+  Executor* executor = nullptr;  // not owned; nothing: an own one, of `threads` threads
+  std::size_t threads = 0;       // as for make_executor()
+  Progress* progress = nullptr;  // not owned; counts bytes, and ends the run (IoError::interrupted)
+};
+
+// Runs any number of inputs, one after another, with the memory of those before.
+class ChunkPipeline {
+ public:
+  using Sink = FunctionRef<Result<>(const ProcessedChunk&)>;
+
+  ~ChunkPipeline();
+  ChunkPipeline(ChunkPipeline&&) noexcept;
+  ChunkPipeline& operator=(ChunkPipeline&&) noexcept;
+
+  // Gives `sink` every chunk in the order of the input, one at a time, on any thread. An error of
+  // the source, of the sink or of a stage ends the run, after the chunks that come before it.
+  Result<> run(ByteSource& source, Sink sink);
+
+ private:
+  friend class PipelineBuilder;
+  class Implementation;
+  explicit ChunkPipeline(std::unique_ptr<Implementation> implementation);
+  std::unique_ptr<Implementation> implementation_;
+};
+
+// Sets a pipeline up. What is not set is as in PipelineOptions.
+class PipelineBuilder {
+ public:
+  PipelineBuilder() = default;
+  explicit PipelineBuilder(const PipelineOptions& options) : options_(options) {}
+
+  PipelineBuilder& chunking(const ChunkingOptions& chunking);
+  PipelineBuilder& hash(HashAlgorithm algorithm);
+  PipelineBuilder& compress(int zstd_level);
+  PipelineBuilder& max_in_flight(std::size_t bytes);
+  PipelineBuilder& buffers(const BufferOptions& buffers);
+  PipelineBuilder& executor(Executor& executor);
+  PipelineBuilder& threads(std::size_t threads);
+  PipelineBuilder& progress(Progress& progress);
+
+  // Fails on chunking options that are not legal.
+  Result<ChunkPipeline> build() const;
+
+ private:
+  PipelineOptions options_;
+};
+
+}  // namespace cleave
