@@ -35,6 +35,21 @@ class Errors : public CliTest {
   }
 };
 
+TEST_F(Errors, SettingsThatMakeNoSenseAreNamedAndIgnored) {
+  for (const bool quiet : {false, true}) {
+    Command listing =
+        command(quiet ? std::vector<std::string>{"-q", "ls"} : std::vector<std::string>{"ls"});
+    listing.env["CLEAVE_READAHEAD_BYTES"] = "much";
+    const Outcome outcome = run(listing);
+    const Outcome usual = run(command({"ls"}));
+    EXPECT_EQ(outcome.code, usual.code);
+    EXPECT_EQ(outcome.out, usual.out);
+    const std::string warning =
+        "cleave: CLEAVE_READAHEAD_BYTES is not a number it can be: ignored\n";
+    EXPECT_EQ(outcome.err, (quiet ? "" : warning) + usual.err);
+  }
+}
+
 TEST_F(Errors, CommandLine) {
   make("a", "");
   const std::vector<std::vector<std::string>> bad = {
