@@ -1,5 +1,7 @@
 // Blocks read by the kernel's io_uring. Whatever a completion leaves undone (short, interrupted,
 // refused, or cancelled because the thread that started it has ended) a blocking read finishes.
+// TSan does not see the kernel write to a block. There is nothing for it to see: from start() until
+// its completion nobody else touches the block, and blocks change hands under the pool's lock.
 #include "cleave/base/internal/block_reader.h"
 
 #if CLEAVE_WITH_URING
