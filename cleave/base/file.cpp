@@ -103,6 +103,25 @@ Result<FileInfo> file_info(const fs::path& path, FollowSymlinks follow) {
   return to_info(st);
 }
 
+Result<OpenedFile> open_regular_file(const fs::path& path) {
+  // O_NONBLOCK: opening a FIFO must not wait for its other end.
+  FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY | O_NONBLOCK));
+  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
+  if (info.type != FileType::regular) {
+    return fail(error(IoError::unsupported_file_type, "{} where a regular file is needed",
+                      file_type_name(info.mode))
+                    .with_subject("path", path.native()));
+  }
+  return OpenedFile{std::move(fd), info};
+}
+
+Result<> check_unchanged(int fd, const FileInfo& opened, const fs::path& name) {
+  const FileInfo now = CLEAVE_TRY(file_info(fd, name));
+  if (now.size == opened.size && now.modified == opened.modified) return {};
+  return fail(error(IoError::file_changed, "it was written to while it was read")
+                  .with_subject("path", name.native()));
+}
+
 Result<std::size_t> read_some(int fd, MutableByteSpan into, const fs::path& name) {
   const std::size_t want = std::min(into.size(), kMaxTransfer);
   const ssize_t n = retry([&] { return ::read(fd, into.data(), want); });
@@ -165,22 +184,8 @@ Result<> sync_directory(const fs::path& directory) {
 }
 
 Result<FileSource> FileSource::open(const fs::path& path) {
-  // O_NONBLOCK: opening a FIFO must not wait for its other end.
-  FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY | O_NONBLOCK));
-  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
-  if (info.type != FileType::regular) {
-    return fail(error(IoError::unsupported_file_type, "{} where a regular file is needed",
-                      file_type_name(info.mode))
-                    .with_subject("path", path.native()));
-  }
-  return FileSource(std::move(fd), path, info);
-}
-
-Result<> FileSource::check_unchanged() const {
-  const FileInfo now = CLEAVE_TRY(file_info(fd_.get(), name_));
-  if (now.size == info_.size && now.modified == info_.modified) return {};
-  return fail(error(IoError::file_changed, "it was written to while it was read")
-                  .with_subject("path", name_.native()));
+  OpenedFile file = CLEAVE_TRY(open_regular_file(path));
+  return FileSource(std::move(file.fd), path, file.info);
 }
 
 FileSource FileSource::standard_input() {

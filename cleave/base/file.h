@@ -54,6 +54,15 @@ Result<FileDescriptor> open_file(const std::filesystem::path& path, int flags,
                                  unsigned mode = 0666);
 Result<FileInfo> file_info(int fd, const std::filesystem::path& name);
 Result<FileInfo> file_info(const std::filesystem::path& path, FollowSymlinks follow);
+// Opens a regular file to read; anything else is unsupported_file_type.
+struct OpenedFile {
+  FileDescriptor fd;
+  FileInfo info;
+};
+Result<OpenedFile> open_regular_file(const std::filesystem::path& path);
+// IoError::file_changed when the file was written to since it was `opened`, as far as its size and
+// time of modification tell.
+Result<> check_unchanged(int fd, const FileInfo& opened, const std::filesystem::path& name);
 // One read; 0 at the end of the file.
 Result<std::size_t> read_some(int fd, MutableByteSpan into, const std::filesystem::path& name);
 // Exactly into.size() bytes, or unexpected_end.
@@ -72,16 +81,14 @@ class FileSource final : public ByteSource {
  public:
   FileSource(FileDescriptor fd, std::filesystem::path name, const FileInfo& info)
       : fd_(std::move(fd)), name_(std::move(name)), info_(info) {}
-  // A regular file, anything else is unsupported_file_type.
+  // open_regular_file(), from its start.
   static Result<FileSource> open(const std::filesystem::path& path);
   static FileSource standard_input();
 
   Result<std::size_t> read(MutableByteSpan into) override;
   std::optional<std::uint64_t> remaining() const override;
   const FileInfo& info() const { return info_; }
-  // IoError::file_changed when the file was written to since it was opened, as far as its size and
-  // time of modification tell.
-  Result<> check_unchanged() const;
+  Result<> check_unchanged() const { return cleave::check_unchanged(fd_.get(), info_, name_); }
 
  private:
   FileDescriptor fd_;

@@ -105,8 +105,8 @@ struct Region {
 
 class Mapping final : public BytesOwner {
  public:
-  Mapping(FileDescriptor file, void* begin, std::size_t size)
-      : file_(std::move(file)), region_(begin, size), guard_(begin, size) {}
+  Mapping(FileDescriptor file, std::uint64_t offset, void* begin, std::size_t size)
+      : file_(std::move(file)), end_(offset + size), region_(begin, size), guard_(begin, size) {}
 
   bool guarded() const { return guard_.active(); }
   ByteSpan span() const { return {static_cast<const std::byte*>(region_.begin), region_.size}; }
@@ -115,13 +115,14 @@ class Mapping final : public BytesOwner {
     // only its size tells.
     struct stat st;
     const bool shrank =
-        ::fstat(file_.get(), &st) != 0 || static_cast<std::uint64_t>(st.st_size) < region_.size;
+        ::fstat(file_.get(), &st) != 0 || static_cast<std::uint64_t>(st.st_size) < end_;
     if (shrank || guard_.damaged()) return fail(IoError::file_changed, "a mapped file shrank");
     return {};
   }
 
  private:
   FileDescriptor file_;
+  std::uint64_t end_;  // in the file
   Region region_;
   MappingGuard guard_;  // last, so that it ends before another mapping can take its addresses
 };
@@ -165,14 +166,21 @@ bool MappingGuard::damaged() const {
 }
 
 Result<Bytes> map_file(int fd, std::uint64_t size, const std::filesystem::path& name) {
+  return map_file_range(fd, 0, size, name);
+}
+
+Result<Bytes> map_file_range(int fd, std::uint64_t offset, std::uint64_t size,
+                             const std::filesystem::path& name) {
   if (size == 0) return Bytes();
   FileDescriptor kept(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  void* memory = kept.is_open() ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  void* memory = kept.is_open()
+                     ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, static_cast<off_t>(offset))
+                     : MAP_FAILED;
   if (memory == MAP_FAILED) {
     return fail(
         error(IoError::io_error, "map").with_subject("path", name.native()).with_os_error(errno));
   }
-  auto mapping = std::make_shared<const Mapping>(std::move(kept), memory, size);
+  auto mapping = std::make_shared<const Mapping>(std::move(kept), offset, memory, size);
   if (!mapping->guarded()) return fail(IoError::out_of_memory, "too many mapped files at once");
   const ByteSpan span = mapping->span();
   return Bytes(span, std::move(mapping));

@@ -42,6 +42,65 @@ TEST_P(SettingsDeathTest, ThreadsComeFromTheEnvironment) {
       testing::ExitedWithCode(42), "");
 }
 
+struct ByteCase {
+  const char* variable;
+  const char* value;
+  std::size_t Settings::* setting;
+  std::size_t expected;
+  bool ignored;
+};
+
+std::ostream& operator<<(std::ostream& out, const ByteCase& c) {
+  return out << c.variable << "=" << c.value;
+}
+
+class ByteSettingsDeathTest : public testing::TestWithParam<ByteCase> {
+ protected:
+  ByteSettingsDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+constexpr auto kCap = &Settings::read_slice_cap;
+constexpr std::size_t kCapDefault = std::size_t{16} << 20;
+INSTANTIATE_TEST_SUITE_P(
+    Bytes, ByteSettingsDeathTest,
+    testing::Values(
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "", kCap, kCapDefault, false},
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "4096", kCap, 4096, false},
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "4095", kCap, kCapDefault, true},
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "268435456", kCap, 268'435'456, false},
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "268435457", kCap, kCapDefault, true},
+        ByteCase{"CLEAVE_READ_SLICE_CAP_BYTES", "16M", kCap, kCapDefault, true},
+        ByteCase{"CHUNKER_READ_SLICE_CAP_BYTES", "8192", kCap, 8192, false},
+        ByteCase{"CHUNKER_READ_SLICE_CAP_BYTES", "0", kCap, kCapDefault, true},
+        ByteCase{"CLEAVE_READAHEAD_BYTES", "0", &Settings::read_ahead, 0, false},
+        ByteCase{"CHUNKER_READAHEAD_BYTES", "65536", &Settings::read_ahead, 65536, false},
+        ByteCase{"CLEAVE_READAHEAD_BYTES", "-1", &Settings::read_ahead, 8 << 20, true},
+        ByteCase{"CLEAVE_PARALLEL_THRESHOLD", "1", &Settings::parallel_threshold, 1, false},
+        ByteCase{"CHUNKER_PARALLEL_THRESHOLD", "2", &Settings::parallel_threshold, 2, false}));
+
+TEST_P(ByteSettingsDeathTest, ComeFromTheEnvironmentOrSayThatTheyWereIgnored) {
+  const ByteCase& c = GetParam();
+  EXPECT_EXIT(
+      {
+        ::setenv(c.variable, c.value, 1);
+        const std::vector<std::string>& ignored = settings().ignored;
+        const bool said =
+            c.ignored ? ignored == std::vector<std::string>{c.variable} : ignored.empty();
+        std::_Exit(settings().*c.setting == c.expected && said ? 42 : 1);
+      },
+      testing::ExitedWithCode(42), "");
+}
+
+TEST_F(SettingsDeathTest, OurNameGoesBeforeTheOlderOne) {
+  EXPECT_EXIT(
+      {
+        ::setenv("CLEAVE_READAHEAD_BYTES", "4096", 1);
+        ::setenv("CHUNKER_READAHEAD_BYTES", "8192", 1);
+        std::_Exit(settings().read_ahead == 4096 ? 42 : 1);
+      },
+      testing::ExitedWithCode(42), "");
+}
+
 TEST_F(SettingsDeathTest, DefaultExecutorHasThatManyThreads) {
   EXPECT_EXIT(
       {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -71,6 +72,13 @@ void register_commands(CLI::App& app, Context& context) {
   register_completion(app, context);
 }
 
+void warn_of_ignored_settings(const Context& context) {
+  if (context.quiet || context.json) return;
+  for (const std::string& variable : settings().ignored) {
+    fmt::print(stderr, "cleave: {} is not a number it can be: ignored\n", variable);
+  }
+}
+
 // Output that did not reach its end is an error, whatever was computed.
 Result<> flush_output() {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
@@ -104,6 +112,7 @@ int run(int argc, char** argv) {
     const int code = app.exit(problem);  // prints help, the version, or what is wrong
     return code == 0 ? kDone : kUsage;
   }
+  warn_of_ignored_settings(context);
   if (!context.ends_at_once) stop_on_signals(context.progress);
   const Result<ExitCode> result = run_action(context);
   current_job.store(nullptr);

@@ -24,6 +24,17 @@ class Errors : public CliTest {
   }
 };
 
+TEST_F(Errors, SettingsThatMakeNoSenseAreNamedAndIgnored) {
+  const RunOptions bad = {.env = {{"CLEAVE_READAHEAD_BYTES", "much"}}};
+  make("a", "contents");
+  done({"add", "a"});
+  const Outcome outcome = cleave({"ls", "-1"}, bad);
+  EXPECT_TRUE(exits_with(outcome, kDone));
+  EXPECT_EQ(outcome.out, "a\n");
+  EXPECT_EQ(outcome.err, "cleave: CLEAVE_READAHEAD_BYTES is not a number it can be: ignored\n");
+  for (const char* flag : {"-q", "--json"}) done({"ls", flag}, bad);
+}
+
 TEST_F(Errors, CommandLine) {
   make("a", "");
   const std::vector<std::vector<std::string>> bad = {
