@@ -186,7 +186,7 @@ class Fish : public ShellCompletion {
 };
 
 TEST_F(Fish, Words) {
-  if (!have_program("fish")) GTEST_SKIP() << "no program fish";
+  CLEAVE_NEED_PROGRAM("fish");
   EXPECT_THAT(offered("cleave "), AllOf(Contains("add"), Contains("completion"),
                                         Not(Contains("pack")), Not(Contains("some file"))));
   EXPECT_THAT(offered("cleave ve"), ElementsAre("verify"));
@@ -202,7 +202,7 @@ TEST_F(Fish, Words) {
 }
 
 TEST_F(Fish, FilesAndArtifacts) {
-  if (!have_program("fish")) GTEST_SKIP() << "no program fish";
+  CLEAVE_NEED_PROGRAM("fish");
   EXPECT_THAT(offered("cleave add so"), ElementsAre("some file"));
   for (const std::string command : {"get", "cat", "rm", "verify"}) {
     EXPECT_THAT(offered("cleave " + command + " so"), ElementsAre("song")) << command;
@@ -256,7 +256,7 @@ true
 };
 
 TEST_F(Zsh, Words) {
-  if (!have_program("zsh")) GTEST_SKIP() << "no program zsh";
+  CLEAVE_NEED_PROGRAM("zsh");
   EXPECT_THAT(offered("cleave "), AllOf(Contains("add"), Contains("completion"),
                                         Not(Contains("pack")), Not(Contains("some file"))));
   EXPECT_THAT(offered("cleave ve"), ElementsAre("verify"));
@@ -271,7 +271,7 @@ TEST_F(Zsh, Words) {
 }
 
 TEST_F(Zsh, FilesAndArtifacts) {
-  if (!have_program("zsh")) GTEST_SKIP() << "no program zsh";
+  CLEAVE_NEED_PROGRAM("zsh");
   EXPECT_THAT(offered("cleave add so"), ElementsAre("some file"));
   for (const std::string command : {"get", "cat", "rm", "verify"}) {
     EXPECT_THAT(offered("cleave " + command + " so"), ElementsAre("song")) << command;
