@@ -17,15 +17,17 @@ struct Flag {
 struct Words {
   std::string name;
   std::string description;
-  std::vector<Flag> flags = {};
-  std::vector<Words> commands = {};
+  std::vector<Flag> flags;
+  std::vector<Words> commands;
   bool takes_artifacts = false;
 };
 
 const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
 
 Words words_of(const CLI::App& app) {
-  Words words{app.get_name(), app.get_description()};
+  Words words;
+  words.name = app.get_name();
+  words.description = app.get_description();
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_positional() && option->get_type_name() == "NAME") words.takes_artifacts = true;
     const auto& shorts = option->get_snames();
@@ -36,8 +38,11 @@ Words words_of(const CLI::App& app) {
     }
   }
   if (words.name == "completion") {
-    for (const std::string& shell : kShells)
-      words.commands.push_back({shell, "Script for " + shell});
+    for (const std::string& shell : kShells) {
+      Words& inner = words.commands.emplace_back();
+      inner.name = shell;
+      inner.description = "Script for " + shell;
+    }
   }
   for (const CLI::App* command : app.get_subcommands(nullptr)) {
     words.commands.push_back(words_of(*command));
@@ -47,6 +52,7 @@ Words words_of(const CLI::App& app) {
 
 std::string names_of(const std::vector<Flag>& flags) {
   std::vector<std::string> names;
+  names.reserve(flags.size());
   for (const Flag& flag : flags) names.push_back("--" + flag.long_name);
   return fmt::format("{}", fmt::join(names, " "));
 }
@@ -64,6 +70,7 @@ std::vector<std::string> flags_with_value(const Words& command) {
 
 std::string names_of(const std::vector<Words>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Words& command : commands) names.push_back(command.name);
   return fmt::format("{}", fmt::join(names, " "));
 }

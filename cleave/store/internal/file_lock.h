@@ -13,7 +13,7 @@ namespace cleave {
 // A file that is locked for longer than a moment, and what to do while that keeps somebody waiting.
 struct LockFile {
   std::filesystem::path path;
-  OnWait on_wait = {};
+  OnWait on_wait;
 };
 
 // Held until destroyed; the system releases it when the process dies.
