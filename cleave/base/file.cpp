@@ -66,9 +66,10 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
-void FileDescriptor::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
+int FileDescriptor::close() {
+  const int fd = std::exchange(fd_, -1);
+  if (fd < 0 || ::close(fd) == 0) return 0;
+  return errno == EINTR ? 0 : errno;  // interrupted or not, it is closed
 }
 
 std::string_view file_type_name(std::uint32_t mode) {
@@ -167,6 +168,14 @@ Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset, const fs::pa
   return {};
 }
 
+Result<> check_written(int fd, const fs::path& name) {
+  // Closing any descriptor of the file tells.
+  FileDescriptor again(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  const int problem = again.is_open() ? again.close() : errno;
+  if (problem != 0) return fail(system_error("write", name, problem));
+  return {};
+}
+
 Result<> sync_data(int fd, const fs::path& name) {
   // Not retried on any error: after a failed sync the kernel may call lost pages clean.
 #if defined(__linux__)
@@ -235,6 +244,7 @@ Result<OutputFile> OutputFile::create(const fs::path& path, Overwrite overwrite)
 }
 
 Result<> OutputFile::commit() {
+  CLEAVE_TRY(check_written(fd_.get(), path_));
   if (temporary_.empty()) {
     const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
     const auto link_as = [&](const fs::path& name) {

@@ -25,7 +25,9 @@ class FileDescriptor {
 
   int get() const { return fd_; }
   bool is_open() const { return fd_ >= 0; }
-  void close();
+  // Returns 0, or what the system has kept to say until now: over a network a write may fail as
+  // late as that.
+  int close();
 
  private:
   int fd_ = -1;
@@ -71,6 +73,9 @@ Result<> read_exact_at(int fd, MutableByteSpan into, std::uint64_t offset,
 Result<> write_all(int fd, ByteSpan bytes, const std::filesystem::path& name);
 Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset,
                       const std::filesystem::path& name);
+// Finds what the system would say at close() of a file that was written (see
+// FileDescriptor::close), without closing it.
+Result<> check_written(int fd, const std::filesystem::path& name);
 // Flushes the file's data, and what is needed to read it back, to the disk.
 Result<> sync_data(int fd, const std::filesystem::path& name);
 // Makes names created, renamed or removed in `directory` durable.
@@ -125,7 +130,7 @@ class OutputFile final : public ByteSink {
     return write_all_at(fd_.get(), bytes, offset, path_);
   }
   int fd() const { return fd_.get(); }
-  // Gives the file its name. Does not sync.
+  // Gives the file its name, if all that was written arrived. Does not sync.
   Result<> commit();
 
  private:

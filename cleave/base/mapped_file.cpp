@@ -1,9 +1,11 @@
 #include "cleave/base/mapped_file.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <limits>
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -127,18 +129,24 @@ class Mapping final : public BytesOwner {
   MappingGuard guard_;  // last, so that it ends before another mapping can take its addresses
 };
 
-Result<Bytes> read_all(ByteSource& source, std::uint64_t max_size, std::uint64_t expected) {
-  constexpr std::size_t kStep = std::size_t{1} << 20;
-  Buffer buffer(std::min(expected, max_size) + 1);
+// All of `source`, which is thought to have `expected` bytes. Neither reads nor allocates more than
+// `max_size` and the one byte that tells there is more.
+Result<Bytes> read_all(ByteSource& source, std::size_t max_size, std::uint64_t expected) {
+  constexpr std::size_t kFirst = std::size_t{1} << 20;
+  const auto too_large = [&] {
+    return fail(error(IoError::out_of_memory, "input too large to copy").with_limit(max_size));
+  };
+  if (expected > max_size) return too_large();
+  const std::size_t limit = max_size + 1;
+  Buffer buffer(std::clamp<std::size_t>(expected + 1, std::min(kFirst, limit), limit));
   for (;;) {
     const std::size_t old_size = buffer.size();
-    buffer.resize(std::max(buffer.capacity(), old_size + kStep));
+    buffer.resize(buffer.capacity());
     const std::size_t n = CLEAVE_TRY(read_full(source, buffer.span().subspan(old_size)));
     buffer.resize(old_size + n);
-    if (buffer.size() > max_size) {
-      return fail(error(IoError::out_of_memory, "input too large to copy").with_limit(max_size));
-    }
     if (buffer.size() < buffer.capacity()) return std::move(buffer).freeze();
+    if (buffer.size() == limit) return too_large();
+    buffer.reserve(std::min(2 * buffer.capacity(), limit));
   }
 }
 
@@ -194,7 +202,8 @@ Result<Bytes> open_bytes(const std::filesystem::path& path, std::uint64_t max_co
     if (auto mapped = map_file(fd.get(), info.size, path)) return mapped;
   }
   FileSource source(std::move(fd), path, info);
-  return read_all(source, max_copy, info.size);
+  constexpr std::uint64_t kMost = std::numeric_limits<std::size_t>::max() / 4;
+  return read_all(source, std::min(max_copy, kMost), info.size);
 }
 
 }  // namespace cleave
