@@ -78,6 +78,20 @@ TEST_F(Errors, CommandLine) {
   EXPECT_FALSE(fs::exists(store()));
 }
 
+TEST_F(Errors, ChunkSizes) {
+  make("a", "");
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"--min", "1"}, {"--avg", "1"}, {"--max", "1"}, {"--min", "2MiB"}, {"--level", "4"}}) {
+    SCOPED_TRACE(testing::PrintToString(flags));
+    for (const char* command : {"add", "chunk"}) {
+      std::vector<std::string> args = {command, "a"};
+      args.insert(args.end(), flags.begin(), flags.end());
+      expect_failed(cleave(args), kUsage, "invalid_chunking_options");
+    }
+  }
+  EXPECT_FALSE(fs::exists(store()));
+}
+
 TEST_F(Errors, Names) {
   make("a", "one");
   done({"add", "a", "-n", "kept"});
