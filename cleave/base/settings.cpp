@@ -1,8 +1,11 @@
 #include "cleave/base/settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+
+#include "cleave/base/cpu.h"
 
 namespace cleave {
 
@@ -38,6 +41,16 @@ std::optional<std::size_t> read_number(const char* name, const char* other_name,
   return std::nullopt;
 }
 
+// The name of a CPU level that this machine has, or nothing.
+std::string read_cpu(std::vector<std::string>& ignored) {
+  std::string name = environment("CLEAVE_CPU");
+  if (name.empty()) return name;
+  const auto level = cpu_level_of_name(name);
+  if (level && std::ranges::find(cpu_levels(), *level) != cpu_levels().end()) return name;
+  ignored.emplace_back("CLEAVE_CPU");
+  return {};
+}
+
 Settings read_settings() {
   Settings read;
   const auto set = [&](std::size_t& setting, const char* name, const char* other_name,
@@ -51,7 +64,7 @@ Settings read_settings() {
   set(read.parallel_threshold, "CLEAVE_PARALLEL_THRESHOLD", "CHUNKER_PARALLEL_THRESHOLD",
       kParallelThreshold);
   read.profile = environment("CLEAVE_PROFILE") == "1";
-  read.cpu = environment("CLEAVE_CPU");
+  read.cpu = read_cpu(read.ignored);
   return read;
 }
 

@@ -1,10 +1,12 @@
 #include "cleave/base/settings.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <ostream>
 
 #include <gtest/gtest.h>
 
+#include "cleave/base/cpu.h"
 #include "cleave/base/executor.h"
 
 namespace cleave {
@@ -97,6 +99,29 @@ TEST_F(SettingsDeathTest, OurNameGoesBeforeTheOlderOne) {
         ::setenv("CLEAVE_READAHEAD_BYTES", "4096", 1);
         ::setenv("CHUNKER_READAHEAD_BYTES", "8192", 1);
         std::_Exit(settings().read_ahead == 4096 ? 42 : 1);
+      },
+      testing::ExitedWithCode(42), "");
+}
+
+TEST_F(SettingsDeathTest, EachLevelOfTheCpuCanBeChosenAndNoOther) {
+  for (const CpuLevel level :
+       {CpuLevel::scalar, CpuLevel::neon, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::avx512vbmi}) {
+    const bool has = std::ranges::find(cpu_levels(), level) != cpu_levels().end();
+    const std::string name(cpu_level_name(level));
+    EXPECT_EXIT(
+        {
+          ::setenv("CLEAVE_CPU", name.c_str(), 1);
+          const bool chosen = cpu_level() == (has ? level : cpu_levels().back());
+          std::_Exit(chosen && settings().ignored.empty() == has ? 42 : 1);
+        },
+        testing::ExitedWithCode(42), "")
+        << name;
+  }
+  EXPECT_EXIT(
+      {
+        ::setenv("CLEAVE_CPU", "fast", 1);
+        const bool said = settings().ignored == std::vector<std::string>{"CLEAVE_CPU"};
+        std::_Exit(said && settings().cpu.empty() && cpu_level() == cpu_levels().back() ? 42 : 1);
       },
       testing::ExitedWithCode(42), "");
 }

@@ -78,7 +78,7 @@ void register_commands(CLI::App& app, Context& context) {
 void warn_of_ignored_settings(const Context& context) {
   if (context.quiet || context.json) return;
   for (const std::string& variable : settings().ignored) {
-    fmt::print(stderr, "cleave: {} is not a number it can be: ignored\n", variable);
+    fmt::print(stderr, "cleave: {} has a value it cannot have: ignored\n", variable);
   }
 }
 

@@ -25,13 +25,15 @@ class Errors : public CliTest {
 };
 
 TEST_F(Errors, SettingsThatMakeNoSenseAreNamedAndIgnored) {
-  const RunOptions bad = {.env = {{"CLEAVE_READAHEAD_BYTES", "much"}}};
+  const RunOptions bad = {.env = {{"CLEAVE_READAHEAD_BYTES", "much"}, {"CLEAVE_CPU", "fast"}}};
   make("a", "contents");
   done({"add", "a"});
   const Outcome outcome = cleave({"ls", "-1"}, bad);
   EXPECT_TRUE(exits_with(outcome, kDone));
   EXPECT_EQ(outcome.out, "a\n");
-  EXPECT_EQ(outcome.err, "cleave: CLEAVE_READAHEAD_BYTES is not a number it can be: ignored\n");
+  EXPECT_EQ(outcome.err,
+            "cleave: CLEAVE_READAHEAD_BYTES has a value it cannot have: ignored\n"
+            "cleave: CLEAVE_CPU has a value it cannot have: ignored\n");
   for (const char* flag : {"-q", "--json"}) done({"ls", flag}, bad);
 }
 
