@@ -24,6 +24,8 @@ ErrorInfo describe(ChunkingError code) {
       return {"chunking", "invalid_chunking_options", ErrorClass::usage};
     case ChunkingError::bounds_check_failed:
       return {"chunking", "bounds_check_failed", ErrorClass::malformed};
+    case ChunkingError::buffer_limit_exceeded:
+      return {"chunking", "buffer_limit_exceeded", ErrorClass::io};
   }
   std::unreachable();
 }

@@ -10,6 +10,7 @@ namespace cleave {
 enum class ChunkingError : std::uint16_t {
   invalid_chunking_options,
   bounds_check_failed,
+  buffer_limit_exceeded,
 };
 ErrorInfo describe(ChunkingError code);
 
