@@ -84,7 +84,7 @@ endfunction()
 
 # Every CLEAVE_WITH_X that sources may ask for, as 0 or 1.
 function(cleave_feature_definitions target)
-  foreach(feature TBB ZSTD BOOST)
+  foreach(feature TBB URING ZSTD BOOST)
     target_compile_definitions(${target} PRIVATE CLEAVE_WITH_${feature}=$<BOOL:${CLEAVE_WITH_${feature}}>)
   endforeach()
 endfunction()

@@ -33,6 +33,11 @@ if(CLEAVE_WITH_TBB)
 endif()
 cleave_dependency(TBB::tbb WHEN CLEAVE_WITH_TBB PACKAGE TBB PKGCONFIG tbb)
 
+if(CLEAVE_WITH_URING)
+  find_package(uring REQUIRED)
+endif()
+cleave_dependency(uring::uring WHEN CLEAVE_WITH_URING PACKAGE uring PKGCONFIG liburing)
+
 if(CLEAVE_WITH_ZSTD)
   find_package(ZSTD REQUIRED)
 endif()

@@ -37,7 +37,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/cleaveConfig.cmake.in cl
 write_basic_package_version_file(cleaveConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(EXPORT cleaveTargets NAMESPACE cleave:: DESTINATION ${cmake_dir})
 install(FILES ${PROJECT_BINARY_DIR}/cleaveConfig.cmake ${PROJECT_BINARY_DIR}/cleaveConfigVersion.cmake
-              cmake/FindLMDB.cmake cmake/FindZSTD.cmake cmake/FindBLAKE3.cmake
+              cmake/FindBLAKE3.cmake cmake/FindLMDB.cmake cmake/FindZSTD.cmake cmake/Finduring.cmake
         DESTINATION ${cmake_dir})
 
 # Static libraries need their third parties named in every link; shared ones have them inside.

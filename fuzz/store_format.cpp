@@ -1,8 +1,8 @@
 // The decoders of the store's records on any bytes: never a crash; and what they accept is exactly
 // what encodes to it again.
 //
-// The first byte chooses the decoder (and whether the check is put right, since none is hit by
-// chance), the second is the size of the key; the key and the value follow.
+// The first byte chooses the decoder, the second is the size of the key; the key and the value
+// follow. A value is also tried with the check it should have, since none is hit by chance.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

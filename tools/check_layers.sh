@@ -77,7 +77,7 @@ BEGIN {
     for (j = 1; j <= n; ++j) rank[names[j]] = i
   }
   third_party = "^((CLI|benchmark|boost|curl|fmt|gmock|gtest|nlohmann|oneapi|openssl|rapidcheck|sodium|tbb)/" \
-                "|(blake3|bzlib|libdeflate|lmdb|lz4|lz4hc|lz4frame|lzma|sodium|zconf|zdict|zlib|zstd|zstd_errors)[.]h)"
+                "|(blake3|bzlib|libdeflate|liburing|lmdb|lz4|lz4hc|lz4frame|lzma|sodium|zconf|zdict|zlib|zstd|zstd_errors)[.]h)"
 }
 
 {

@@ -31,12 +31,7 @@ std::vector<CpuLevel> detect() {
   return levels;
 }
 
-CpuLevel choose() {
-  const auto forced = cpu_level_of_name(settings().cpu);
-  const auto levels = cpu_levels();
-  if (forced && std::ranges::find(levels, *forced) != levels.end()) return *forced;
-  return levels.back();
-}
+CpuLevel choose() { return cpu_level_of_name(settings().cpu).value_or(cpu_levels().back()); }
 
 }  // namespace
 

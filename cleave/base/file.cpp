@@ -66,9 +66,10 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
-void FileDescriptor::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
+int FileDescriptor::close() {
+  const int fd = std::exchange(fd_, -1);
+  if (fd < 0 || ::close(fd) == 0) return 0;
+  return errno == EINTR ? 0 : errno;  // interrupted or not, it is closed
 }
 
 std::string_view file_type_name(std::uint32_t mode) {
@@ -101,6 +102,25 @@ Result<FileInfo> file_info(const fs::path& path, FollowSymlinks follow) {
   const int flags = follow == FollowSymlinks::yes ? 0 : AT_SYMLINK_NOFOLLOW;
   if (::fstatat(AT_FDCWD, path.c_str(), &st, flags) != 0) return fail(system_error("stat", path));
   return to_info(st);
+}
+
+Result<OpenedFile> open_regular_file(const fs::path& path) {
+  // O_NONBLOCK: opening a FIFO must not wait for its other end.
+  FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY | O_NONBLOCK));
+  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
+  if (info.type != FileType::regular) {
+    return fail(error(IoError::unsupported_file_type, "{} where a regular file is needed",
+                      file_type_name(info.mode))
+                    .with_subject("path", path.native()));
+  }
+  return OpenedFile{std::move(fd), info};
+}
+
+Result<> check_unchanged(int fd, const FileInfo& opened, const fs::path& name) {
+  const FileInfo now = CLEAVE_TRY(file_info(fd, name));
+  if (now.size == opened.size && now.modified == opened.modified) return {};
+  return fail(error(IoError::file_changed, "it was written to while it was read")
+                  .with_subject("path", name.native()));
 }
 
 Result<std::size_t> read_some(int fd, MutableByteSpan into, const fs::path& name) {
@@ -148,6 +168,14 @@ Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset, const fs::pa
   return {};
 }
 
+Result<> check_written(int fd, const fs::path& name) {
+  // Closing any descriptor of the file tells.
+  FileDescriptor again(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  const int problem = again.is_open() ? again.close() : errno;
+  if (problem != 0) return fail(system_error("write", name, problem));
+  return {};
+}
+
 Result<> sync_data(int fd, const fs::path& name) {
   // Not retried on any error: after a failed sync the kernel may call lost pages clean.
 #if defined(__linux__)
@@ -165,22 +193,8 @@ Result<> sync_directory(const fs::path& directory) {
 }
 
 Result<FileSource> FileSource::open(const fs::path& path) {
-  // O_NONBLOCK: opening a FIFO must not wait for its other end.
-  FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDONLY | O_NONBLOCK));
-  const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
-  if (info.type != FileType::regular) {
-    return fail(error(IoError::unsupported_file_type, "{} where a regular file is needed",
-                      file_type_name(info.mode))
-                    .with_subject("path", path.native()));
-  }
-  return FileSource(std::move(fd), path, info);
-}
-
-Result<> FileSource::check_unchanged() const {
-  const FileInfo now = CLEAVE_TRY(file_info(fd_.get(), name_));
-  if (now.size == info_.size && now.modified == info_.modified) return {};
-  return fail(error(IoError::file_changed, "it was written to while it was read")
-                  .with_subject("path", name_.native()));
+  OpenedFile file = CLEAVE_TRY(open_regular_file(path));
+  return FileSource(std::move(file.fd), path, file.info);
 }
 
 FileSource FileSource::standard_input() {
@@ -230,6 +244,7 @@ Result<OutputFile> OutputFile::create(const fs::path& path, Overwrite overwrite)
 }
 
 Result<> OutputFile::commit() {
+  CLEAVE_TRY(check_written(fd_.get(), path_));
   if (temporary_.empty()) {
     const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
     const auto link_as = [&](const fs::path& name) {

@@ -25,7 +25,9 @@ class FileDescriptor {
 
   int get() const { return fd_; }
   bool is_open() const { return fd_ >= 0; }
-  void close();
+  // Returns 0, or what the system has kept to say until now: over a network a write may fail as
+  // late as that.
+  int close();
 
  private:
   int fd_ = -1;
@@ -54,6 +56,15 @@ Result<FileDescriptor> open_file(const std::filesystem::path& path, int flags,
                                  unsigned mode = 0666);
 Result<FileInfo> file_info(int fd, const std::filesystem::path& name);
 Result<FileInfo> file_info(const std::filesystem::path& path, FollowSymlinks follow);
+// Opens a regular file to read; anything else is unsupported_file_type.
+struct OpenedFile {
+  FileDescriptor fd;
+  FileInfo info;
+};
+Result<OpenedFile> open_regular_file(const std::filesystem::path& path);
+// IoError::file_changed when the file was written to since it was `opened`, as far as its size and
+// time of modification tell.
+Result<> check_unchanged(int fd, const FileInfo& opened, const std::filesystem::path& name);
 // One read; 0 at the end of the file.
 Result<std::size_t> read_some(int fd, MutableByteSpan into, const std::filesystem::path& name);
 // Exactly into.size() bytes, or unexpected_end.
@@ -62,6 +73,9 @@ Result<> read_exact_at(int fd, MutableByteSpan into, std::uint64_t offset,
 Result<> write_all(int fd, ByteSpan bytes, const std::filesystem::path& name);
 Result<> write_all_at(int fd, ByteSpan bytes, std::uint64_t offset,
                       const std::filesystem::path& name);
+// Finds what the system would say at close() of a file that was written (see
+// FileDescriptor::close), without closing it.
+Result<> check_written(int fd, const std::filesystem::path& name);
 // Flushes the file's data, and what is needed to read it back, to the disk.
 Result<> sync_data(int fd, const std::filesystem::path& name);
 // Makes names created, renamed or removed in `directory` durable.
@@ -72,16 +86,14 @@ class FileSource final : public ByteSource {
  public:
   FileSource(FileDescriptor fd, std::filesystem::path name, const FileInfo& info)
       : fd_(std::move(fd)), name_(std::move(name)), info_(info) {}
-  // A regular file, anything else is unsupported_file_type.
+  // open_regular_file(), from its start.
   static Result<FileSource> open(const std::filesystem::path& path);
   static FileSource standard_input();
 
   Result<std::size_t> read(MutableByteSpan into) override;
   std::optional<std::uint64_t> remaining() const override;
   const FileInfo& info() const { return info_; }
-  // IoError::file_changed when the file was written to since it was opened, as far as its size and
-  // time of modification tell.
-  Result<> check_unchanged() const;
+  Result<> check_unchanged() const { return cleave::check_unchanged(fd_.get(), info_, name_); }
 
  private:
   FileDescriptor fd_;
@@ -118,7 +130,7 @@ class OutputFile final : public ByteSink {
     return write_all_at(fd_.get(), bytes, offset, path_);
   }
   int fd() const { return fd_.get(); }
-  // Gives the file its name. Does not sync.
+  // Gives the file its name, if all that was written arrived. Does not sync.
   Result<> commit();
 
  private:

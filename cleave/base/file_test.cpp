@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ostream>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -19,6 +20,7 @@
 namespace {
 bool without_proc = false;              // no way to name an unnamed file
 bool without_rename_noreplace = false;  // as on NFS
+int close_says = 0;                     // as on NFS when a write has failed
 }  // namespace
 
 extern "C" int access(const char* path, int mode) noexcept {
@@ -40,6 +42,12 @@ extern "C" int renameat2(int from_dir, const char* from, int to_dir, const char*
     return -1;
   }
   return ::renameat(from_dir, from, to_dir, to);
+}
+
+extern "C" int close(int fd) {
+  if (::syscall(SYS_close, fd) != 0) return -1;
+  errno = close_says;
+  return close_says == 0 ? 0 : -1;
 }
 
 namespace cleave {
@@ -234,6 +242,22 @@ TEST_P(OutputFileTest, DoesNotReplaceWhatAppearedMeanwhile) {
   }
   EXPECT_EQ(read_file(target), "somebody else's");
   EXPECT_EQ(dir.count(), 1U);
+}
+
+TEST_P(OutputFileTest, HasNoNameWhenAWriteFailsAfterAll) {
+  {
+    OutputFile file = create(Overwrite::yes);
+    close_says = EDQUOT;
+    const auto committed = file.commit();
+    close_says = 0;
+    ASSERT_TRUE(fails_with(committed, IoError::io_error));
+    EXPECT_EQ(committed.error().os_error(), EDQUOT);
+  }
+  EXPECT_EQ(dir.count(), 0U);
+}
+
+TEST(File, AClosedDescriptorIsNoProof) {
+  EXPECT_TRUE(fails_with(check_written(-1, "name"), IoError::io_error));
 }
 
 TEST_P(OutputFileTest, ADanglingSymlinkIsSomethingToo) {

@@ -19,6 +19,18 @@ class ByteSource {
   virtual std::optional<std::uint64_t> remaining() const { return std::nullopt; }
 };
 
+// Where bytes come from in the pieces they were read or mapped in, without a copy.
+class BlockSource {
+ public:
+  virtual ~BlockSource() = default;
+  // The next bytes, as many as the source likes; empty only at the end. They stay valid when the
+  // source is gone; their check() is to be asked after they were used. After an error every further
+  // call gives that error.
+  virtual Result<Bytes> next() = 0;
+  // How many bytes are still to come, where that is known. A hint, as in ByteSource.
+  virtual std::optional<std::uint64_t> remaining() const { return std::nullopt; }
+};
+
 class ByteSink {
  public:
   virtual ~ByteSink() = default;

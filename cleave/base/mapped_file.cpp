@@ -1,9 +1,11 @@
 #include "cleave/base/mapped_file.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <limits>
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -105,8 +107,8 @@ struct Region {
 
 class Mapping final : public BytesOwner {
  public:
-  Mapping(FileDescriptor file, void* begin, std::size_t size)
-      : file_(std::move(file)), region_(begin, size), guard_(begin, size) {}
+  Mapping(FileDescriptor file, std::uint64_t offset, void* begin, std::size_t size)
+      : file_(std::move(file)), end_(offset + size), region_(begin, size), guard_(begin, size) {}
 
   bool guarded() const { return guard_.active(); }
   ByteSpan span() const { return {static_cast<const std::byte*>(region_.begin), region_.size}; }
@@ -115,29 +117,36 @@ class Mapping final : public BytesOwner {
     // only its size tells.
     struct stat st;
     const bool shrank =
-        ::fstat(file_.get(), &st) != 0 || static_cast<std::uint64_t>(st.st_size) < region_.size;
+        ::fstat(file_.get(), &st) != 0 || static_cast<std::uint64_t>(st.st_size) < end_;
     if (shrank || guard_.damaged()) return fail(IoError::file_changed, "a mapped file shrank");
     return {};
   }
 
  private:
   FileDescriptor file_;
+  std::uint64_t end_;  // in the file
   Region region_;
   MappingGuard guard_;  // last, so that it ends before another mapping can take its addresses
 };
 
-Result<Bytes> read_all(ByteSource& source, std::uint64_t max_size, std::uint64_t expected) {
-  constexpr std::size_t kStep = std::size_t{1} << 20;
-  Buffer buffer(std::min(expected, max_size) + 1);
+// All of `source`, which is thought to have `expected` bytes. Neither reads nor allocates more than
+// `max_size` and the one byte that tells there is more.
+Result<Bytes> read_all(ByteSource& source, std::size_t max_size, std::uint64_t expected) {
+  constexpr std::size_t kFirst = std::size_t{1} << 20;
+  const auto too_large = [&] {
+    return fail(error(IoError::out_of_memory, "input too large to copy").with_limit(max_size));
+  };
+  if (expected > max_size) return too_large();
+  const std::size_t limit = max_size + 1;
+  Buffer buffer(std::clamp<std::size_t>(expected + 1, std::min(kFirst, limit), limit));
   for (;;) {
     const std::size_t old_size = buffer.size();
-    buffer.resize(std::max(buffer.capacity(), old_size + kStep));
+    buffer.resize(buffer.capacity());
     const std::size_t n = CLEAVE_TRY(read_full(source, buffer.span().subspan(old_size)));
     buffer.resize(old_size + n);
-    if (buffer.size() > max_size) {
-      return fail(error(IoError::out_of_memory, "input too large to copy").with_limit(max_size));
-    }
     if (buffer.size() < buffer.capacity()) return std::move(buffer).freeze();
+    if (buffer.size() == limit) return too_large();
+    buffer.reserve(std::min(2 * buffer.capacity(), limit));
   }
 }
 
@@ -165,14 +174,21 @@ bool MappingGuard::damaged() const {
 }
 
 Result<Bytes> map_file(int fd, std::uint64_t size, const std::filesystem::path& name) {
+  return map_file_range(fd, 0, size, name);
+}
+
+Result<Bytes> map_file_range(int fd, std::uint64_t offset, std::uint64_t size,
+                             const std::filesystem::path& name) {
   if (size == 0) return Bytes();
   FileDescriptor kept(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  void* memory = kept.is_open() ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  void* memory = kept.is_open()
+                     ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, static_cast<off_t>(offset))
+                     : MAP_FAILED;
   if (memory == MAP_FAILED) {
     return fail(
         error(IoError::io_error, "map").with_subject("path", name.native()).with_os_error(errno));
   }
-  auto mapping = std::make_shared<const Mapping>(std::move(kept), memory, size);
+  auto mapping = std::make_shared<const Mapping>(std::move(kept), offset, memory, size);
   if (!mapping->guarded()) return fail(IoError::out_of_memory, "too many mapped files at once");
   const ByteSpan span = mapping->span();
   return Bytes(span, std::move(mapping));
@@ -186,7 +202,8 @@ Result<Bytes> open_bytes(const std::filesystem::path& path, std::uint64_t max_co
     if (auto mapped = map_file(fd.get(), info.size, path)) return mapped;
   }
   FileSource source(std::move(fd), path, info);
-  return read_all(source, max_copy, info.size);
+  constexpr std::uint64_t kMost = std::numeric_limits<std::size_t>::max() / 4;
+  return read_all(source, std::min(max_copy, kMost), info.size);
 }
 
 }  // namespace cleave

@@ -17,6 +17,11 @@ namespace cleave {
 // not noticed.
 Result<Bytes> map_file(int fd, std::uint64_t size, const std::filesystem::path& name);
 
+// map_file() of the bytes [offset, offset + size), which must lie inside the file. `offset` is a
+// multiple of the page size.
+Result<Bytes> map_file_range(int fd, std::uint64_t offset, std::uint64_t size,
+                             const std::filesystem::path& name);
+
 // map_file() for a regular file; for anything else that can be read (a FIFO, a file in /proc), and
 // where mapping fails, a copy of at most `max_copy` bytes.
 Result<Bytes> open_bytes(const std::filesystem::path& path,

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <thread>
@@ -177,6 +178,21 @@ TEST(OpenBytes, CopiesNoMoreThanItsLimit) {
       EXPECT_EQ(bytes.error().limit(), 999U);
     }
   }
+}
+
+// Nor does it read more, to find that there is too much.
+TEST(OpenBytes, TakesNoMoreThanItsLimitFromAPipe) {
+  const TempDir dir;
+  const auto fifo = dir / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const auto ends = open_file(fifo, O_RDWR);
+  ASSERT_TRUE(ok(ends));
+  constexpr std::size_t kWritten = 5000;  // what every pipe has room for
+  ASSERT_TRUE(ok(write_all(ends->get(), as_byte_span(std::string(kWritten, 'x')), fifo)));
+  ASSERT_TRUE(fails_with(open_bytes(fifo, 1000), IoError::out_of_memory));
+  int left = 0;
+  ASSERT_EQ(::ioctl(ends->get(), FIONREAD, &left), 0);
+  EXPECT_EQ(left, kWritten - 1001);
 }
 
 TEST(OpenBytes, AFolderIsAnError) {

@@ -181,6 +181,8 @@ class Engine {
 Result<> run_slots(Executor& executor, std::size_t slots,
                    FunctionRef<Result<bool>(std::size_t slot)> source,
                    std::span<const SlotStage> stages) {
+  // It would wait for ever for one to be free.
+  if (slots == 0) return fail(IoError::out_of_memory, "a pipeline without a slot for any item");
   return Engine(executor, slots, source, stages).run();
 }
 

@@ -24,7 +24,8 @@ struct SlotStage {
 };
 
 // Fills slots from `source` (called one at a time; false at the end of the input) and runs each
-// through `stages`. Backpressure: the source waits while all `slots` (at least 1) are on their way.
+// through `stages`. Backpressure: the source waits while all `slots` are on their way
+// (without any, it fails with out_of_memory).
 // On an error no new item starts, items before the failed one are still finished, those after it
 // are dropped; the error of the first failed item, in source order, is returned. Deterministic in
 // what serial stages see, whatever the executor. Takes the stage nearest the end when there is a

@@ -196,6 +196,16 @@ TEST_P(PipelineTest, WithoutStagesEmptiesTheSource) {
   EXPECT_EQ(taken, 10);
 }
 
+TEST_P(PipelineTest, WithoutSlotsIsAnErrorAndReadsNothing) {
+  bool read = false;
+  const auto source = [&](std::size_t) -> Result<bool> {
+    read = true;
+    return true;
+  };
+  EXPECT_TRUE(fails_with(run_slots(*executor, 0, source, {}), IoError::out_of_memory));
+  EXPECT_FALSE(read);
+}
+
 TEST_P(PipelineTest, TurnsFailedAllocationsIntoErrors) {
   int taken = 0;
   const auto source = [&](std::size_t) -> Result<bool> { return ++taken < 10; };

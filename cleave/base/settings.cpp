@@ -1,27 +1,70 @@
 #include "cleave/base/settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
+
+#include "cleave/base/cpu.h"
 
 namespace cleave {
 
 namespace {
 
-constexpr std::size_t kMaxThreads = 1024;
+struct Range {
+  std::size_t min;
+  std::size_t max;
+};
+constexpr Range kThreads{0, 1024};
+constexpr Range kReadSliceCap{std::size_t{4} << 10, std::size_t{256} << 20};
+constexpr Range kReadAhead{0, std::size_t{1} << 30};
+constexpr Range kParallelThreshold{0, std::size_t{1} << 40};
 
-std::size_t number(const std::string& text, std::size_t max) {
+std::optional<std::size_t> number(const std::string& text, Range range) {
   std::size_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, problem] = std::from_chars(text.data(), end, value);
-  return problem == std::errc() && stop == end && value <= max ? value : 0;
+  if (problem != std::errc() || stop != end) return std::nullopt;
+  if (value < range.min || value > range.max) return std::nullopt;
+  return value;
+}
+
+// The first of two variables that is set to a number in `range`.
+std::optional<std::size_t> read_number(const char* name, const char* other_name, Range range,
+                                       std::vector<std::string>& ignored) {
+  for (const char* variable : {name, other_name}) {
+    const std::string text = environment(variable);
+    if (text.empty()) continue;
+    if (const auto value = number(text, range)) return value;
+    ignored.emplace_back(variable);
+  }
+  return std::nullopt;
+}
+
+// The name of a CPU level that this machine has, or nothing.
+std::string read_cpu(std::vector<std::string>& ignored) {
+  std::string name = environment("CLEAVE_CPU");
+  if (name.empty()) return name;
+  const auto level = cpu_level_of_name(name);
+  if (level && std::ranges::find(cpu_levels(), *level) != cpu_levels().end()) return name;
+  ignored.emplace_back("CLEAVE_CPU");
+  return {};
 }
 
 Settings read_settings() {
   Settings read;
-  read.threads = number(environment("CLEAVE_NUM_THREADS"), kMaxThreads);
-  if (read.threads == 0) read.threads = number(environment("RAYON_NUM_THREADS"), kMaxThreads);
+  const auto set = [&](std::size_t& setting, const char* name, const char* other_name,
+                       Range range) {
+    setting = read_number(name, other_name, range, read.ignored).value_or(setting);
+  };
+  set(read.threads, "CLEAVE_NUM_THREADS", "RAYON_NUM_THREADS", kThreads);
+  set(read.read_slice_cap, "CLEAVE_READ_SLICE_CAP_BYTES", "CHUNKER_READ_SLICE_CAP_BYTES",
+      kReadSliceCap);
+  set(read.read_ahead, "CLEAVE_READAHEAD_BYTES", "CHUNKER_READAHEAD_BYTES", kReadAhead);
+  set(read.parallel_threshold, "CLEAVE_PARALLEL_THRESHOLD", "CHUNKER_PARALLEL_THRESHOLD",
+      kParallelThreshold);
   read.profile = environment("CLEAVE_PROFILE") == "1";
-  read.cpu = environment("CLEAVE_CPU");
+  read.cpu = read_cpu(read.ignored);
   return read;
 }
 

@@ -106,6 +106,7 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
   if (!flags.name.empty() && flags.paths.size() > 1) {
     return fail(StoreError::invalid_name, "--name goes with one path, not {}", flags.paths.size());
   }
+  CLEAVE_TRY(flags.options.chunking.validate());  // before there is a store
   auto store = CLEAVE_TRY(context.open_store(StoreMode::create));
   Reporter report(context);
   {

@@ -7,34 +7,42 @@ namespace cleave::cli {
 
 namespace {
 
+struct Flag {
+  std::string long_name;   // without dashes
+  std::string short_name;  // perhaps empty
+  bool takes_value = false;
+};
+
 // A subcommand and what can follow it, read off the parser itself, so that nothing is forgotten.
 struct Words {
   std::string name;
   std::string description;
-  std::vector<std::string> flags = {};
-  std::vector<std::string> flags_with_value = {};  // short ones too
-  std::vector<Words> commands = {};
+  std::vector<Flag> flags;
+  std::vector<Words> commands;
   bool takes_artifacts = false;
 };
 
 const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
 
 Words words_of(const CLI::App& app) {
-  Words words{app.get_name(), app.get_description()};
+  Words words;
+  words.name = app.get_name();
+  words.description = app.get_description();
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words.flags.push_back("--" + name);
     if (option->get_positional() && option->get_type_name() == "NAME") words.takes_artifacts = true;
-    if (option->get_items_expected_max() == 0) continue;
+    const auto& shorts = option->get_snames();
     for (const std::string& name : option->get_lnames()) {
-      words.flags_with_value.push_back("--" + name);
-    }
-    for (const std::string& name : option->get_snames()) {
-      words.flags_with_value.push_back("-" + name);
+      words.flags.push_back({.long_name = name,
+                             .short_name = shorts.empty() ? "" : shorts.front(),
+                             .takes_value = option->get_items_expected_max() > 0});
     }
   }
   if (words.name == "completion") {
-    for (const std::string& shell : kShells)
-      words.commands.push_back({shell, "Script for " + shell});
+    for (const std::string& shell : kShells) {
+      Words& inner = words.commands.emplace_back();
+      inner.name = shell;
+      inner.description = "Script for " + shell;
+    }
   }
   for (const CLI::App* command : app.get_subcommands(nullptr)) {
     words.commands.push_back(words_of(*command));
@@ -42,19 +50,35 @@ Words words_of(const CLI::App& app) {
   return words;
 }
 
-std::string join(const std::vector<std::string>& parts) {
-  return fmt::format("{}", fmt::join(parts, " "));
+std::string names_of(const std::vector<Flag>& flags) {
+  std::vector<std::string> names;
+  names.reserve(flags.size());
+  for (const Flag& flag : flags) names.push_back("--" + flag.long_name);
+  return fmt::format("{}", fmt::join(names, " "));
+}
+
+// Those that the next word belongs to, in all their forms.
+std::vector<std::string> flags_with_value(const Words& command) {
+  std::vector<std::string> names;
+  for (const Flag& flag : command.flags) {
+    if (!flag.takes_value) continue;
+    names.push_back("--" + flag.long_name);
+    if (!flag.short_name.empty()) names.push_back("-" + flag.short_name);
+  }
+  return names;
 }
 
 std::string names_of(const std::vector<Words>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Words& command : commands) names.push_back(command.name);
-  return join(names);
+  return fmt::format("{}", fmt::join(names, " "));
 }
 
 void print_bash_case(const Words& command, const std::string& path, const Words& root) {
   fmt::print("    {}) words=\"{} {} {}\"{} ;;\n", path, names_of(command.commands),
-             join(command.flags), join(root.flags), command.takes_artifacts ? "; artifacts=1" : "");
+             names_of(command.flags), names_of(root.flags),
+             command.takes_artifacts ? "; artifacts=1" : "");
   for (const Words& inner : command.commands) {
     print_bash_case(inner, fmt::format("'{} {}'", command.name, inner.name), root);
   }
@@ -73,8 +97,8 @@ _cleave() {{
   done
   case $path in
 )sh",
-             fmt::join(root.flags_with_value, "|"));
-  fmt::print("    '') words=\"{} {}\" ;;\n", names_of(root.commands), join(root.flags));
+             fmt::join(flags_with_value(root), "|"));
+  fmt::print("    '') words=\"{} {}\" ;;\n", names_of(root.commands), names_of(root.flags));
   for (const Words& command : root.commands) print_bash_case(command, command.name, root);
   fmt::print(R"sh(  esac
   if [[ $current == -* || -z $path || ( $path == nar && -n $words ) || $path == completion ]]; then
@@ -117,7 +141,7 @@ void print_zsh_case(const Words& command, const std::string& path, const Words& 
                zsh_describe(command.commands));
   } else {
     fmt::print("    {}) [[ $PREFIX == -* ]] && compadd -- {} {} || {{ {} }} ;;\n", path,
-               join(command.flags), join(root.flags), rest);
+               names_of(command.flags), names_of(root.flags), rest);
   }
   for (const Words& inner : command.commands) {
     print_zsh_case(inner, fmt::format("'{} {}'", command.name, inner.name), root);
@@ -139,42 +163,64 @@ _cleave() {{
   done
   case $typed in
 )sh",
-             fmt::join(root.flags_with_value, "|"));
+             fmt::join(flags_with_value(root), "|"));
   fmt::print(
       "    '') if [[ $PREFIX == -* ]]; then compadd -- {}; else commands=({}); _describe command "
       "commands; fi ;;\n",
-      join(root.flags), zsh_describe(root.commands));
+      names_of(root.flags), zsh_describe(root.commands));
   for (const Words& command : root.commands) print_zsh_case(command, command.name, root);
   fmt::print("  esac\n}}\n_cleave \"$@\"\n");
 }
 
-void print_fish_command(const Words& command, const std::string& condition) {
-  for (const std::string& flag : command.flags) {
-    fmt::print("complete -c cleave -n {} -l {}\n", quoted(condition), flag.substr(2));
+void print_fish_flags(const Words& command, const std::string& condition) {
+  for (const Flag& flag : command.flags) {
+    fmt::print("complete -c cleave{} -l {}{}{}\n", condition, flag.long_name,
+               flag.short_name.empty() ? "" : " -s " + flag.short_name,
+               flag.takes_value ? " -r" : "");
   }
+}
+
+// What stands behind `path`, the names of a subcommand and those it is in.
+void print_fish_command(const Words& command, const std::string& path) {
+  const std::string condition = fmt::format(" -n {}", quoted("__cleave_at " + path));
+  if (!path.empty()) print_fish_flags(command, condition);
   if (command.takes_artifacts) {
-    fmt::print("complete -c cleave -n {} -f -a '(cleave ls --names 2>/dev/null)'\n",
-               quoted(condition));
+    fmt::print("complete -c cleave{} -f -a '(cleave ls --names 2>/dev/null)'\n", condition);
   }
   for (const Words& inner : command.commands) {
-    fmt::print(
-        "complete -c cleave -n {} -f -a {} -d {}\n",
-        quoted(condition + "; and not __fish_seen_subcommand_from " + names_of(command.commands)),
-        inner.name, quoted(inner.description));
-    print_fish_command(inner, condition + "; and __fish_seen_subcommand_from " + inner.name);
+    fmt::print("complete -c cleave{} -f -a {} -d {}\n", condition, inner.name,
+               quoted(inner.description));
+  }
+  for (const Words& inner : command.commands) {
+    print_fish_command(inner, path.empty() ? inner.name : path + " " + inner.name);
   }
 }
 
 void print_fish(const Words& root) {
-  fmt::print("# fish completion for cleave: put it in ~/.config/fish/completions/cleave.fish\n");
-  for (const std::string& flag : root.flags) {
-    fmt::print("complete -c cleave -l {}\n", flag.substr(2));
-  }
-  for (const Words& command : root.commands) {
-    fmt::print("complete -c cleave -n __fish_use_subcommand -f -a {} -d {}\n", command.name,
-               quoted(command.description));
-    print_fish_command(command, "__fish_seen_subcommand_from " + command.name);
-  }
+  // The functions that fish brings take the value of a flag for a subcommand.
+  fmt::print(R"sh(# fish completion for cleave: put it in ~/.config/fish/completions/cleave.fish
+# Whether the words before the cursor name this subcommand.
+function __cleave_at
+  set -l words (commandline -opc)
+  set -e words[1]
+  set -l path
+  while set -q words[1]
+    switch $words[1]
+      case {}
+        set -e words[1]
+      case '-*'
+      case '*'
+        set -a path $words[1]
+        test "$path" = nar; or break
+    end
+    set -e words[1]
+  end
+  test "$path" = "$argv"
+end
+)sh",
+             fmt::join(flags_with_value(root), " "));
+  print_fish_flags(root, "");
+  print_fish_command(root, "");
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "cleave/cli/context.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "cleave/cli/output.h"
+#include "cleave/cli/progress_bar.h"
 
 namespace cleave::cli {
 
@@ -16,10 +19,23 @@ ExitCode exit_code(const Error& error) {
   return kStoreOrIo;
 }
 
-Result<std::shared_ptr<Store>> Context::open_store(StoreMode mode) const {
+Result<std::shared_ptr<Store>> Context::open_store(StoreMode mode) {
   const std::filesystem::path path =
       store_path.empty() ? default_store_path() : std::filesystem::path(store_path);
-  return Store::open(path, mode);
+  auto store = CLEAVE_TRY(Store::open(path, mode));
+  store->set_on_wait([this, told = false]() mutable -> Result<> {
+    if (!std::exchange(told, true)) tell_that_it_waits();
+    return progress.check();
+  });
+  return store;
+}
+
+void Context::tell_that_it_waits() const {
+  if (quiet || json) return;
+  clear_progress_line();
+  fmt::print(stderr,
+             "cleave: waiting for another process, which adds to the store or collects its "
+             "garbage\n");
 }
 
 Executor& Context::executor() {

@@ -38,10 +38,13 @@ struct Context {
   // What a subcommand does once all is parsed. Returns an exit code.
   std::function<Result<ExitCode>()> action;
 
-  Result<std::shared_ptr<Store>> open_store(StoreMode mode) const;
+  // The store must not be used for longer than this object.
+  Result<std::shared_ptr<Store>> open_store(StoreMode mode);
   Executor& executor();
 
  private:
+  void tell_that_it_waits() const;
+
   std::unique_ptr<Executor> executor_;
 };
 

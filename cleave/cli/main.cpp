@@ -4,9 +4,13 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <fcntl.h>
+#include <string>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "cleave/base/file.h"
 #include "cleave/base/internal/fail.h"
 #include "cleave/base/settings.h"
 #include "cleave/base/version.h"
@@ -71,10 +75,21 @@ void register_commands(CLI::App& app, Context& context) {
   register_completion(app, context);
 }
 
+void warn_of_ignored_settings(const Context& context) {
+  if (context.quiet || context.json) return;
+  for (const std::string& variable : settings().ignored) {
+    fmt::print(stderr, "cleave: {} has a value it cannot have: ignored\n", variable);
+  }
+}
+
 // Output that did not reach its end is an error, whatever was computed.
 Result<> flush_output() {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
-  return fail(error(IoError::io_error, "write to standard output").with_os_error(errno));
+  const bool flushed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!flushed) {
+    return fail(error(IoError::io_error, "write to standard output").with_os_error(errno));
+  }
+  const bool is_open = ::fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+  return is_open ? check_written(STDOUT_FILENO, "standard output") : Result<>();
 }
 
 Result<ExitCode> run_action(const Context& context) {
@@ -89,6 +104,16 @@ Result<ExitCode> run_action(const Context& context) {
   }
 }
 
+// Prints help, the version, or what is wrong with the command line.
+ExitCode end_without_action(const CLI::App& app, const Context& context,
+                            const CLI::ParseError& problem) {
+  if (app.exit(problem) != 0) return kUsage;
+  const Result<> printed = flush_output();
+  if (printed) return kDone;
+  print_error(context, printed.error());
+  return exit_code(printed.error());
+}
+
 int run(int argc, char** argv) {
   CLI::App app(
       "Cleave takes big files and trees apart into chunks, keeps each chunk once, and puts "
@@ -101,9 +126,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    const int code = app.exit(problem);  // prints help, the version, or what is wrong
-    return code == 0 ? kDone : kUsage;
+    return end_without_action(app, context, problem);
   }
+  warn_of_ignored_settings(context);
   if (!context.ends_at_once) stop_on_signals(context.progress);
   const Result<ExitCode> result = run_action(context);
   current_job.store(nullptr);

@@ -118,8 +118,8 @@ Result<> NarUnpacker::file_contents(ByteSpan contents) {
 }
 
 Result<> NarUnpacker::file_end() {
-  file_.close();
   complete_ = folders_.empty();
+  if (const int problem = file_.close()) return fail(system_error("write", file_path_, problem));
   return {};
 }
 

@@ -28,9 +28,9 @@ struct GcReport {
   std::vector<Error> problems;      // packs that are damaged, and were left as they are
 };
 
-// Waits until nobody adds, and keeps others from adding; readers go on. Every chunk is verified
-// before it is moved. A crash at any instant loses nothing: what was copied counts only once the
-// index says so, and what it replaces is removed only after.
+// Waits until nobody adds (see Store::set_on_wait), and keeps others from adding; readers go on.
+// Every chunk is verified before it is moved. A crash at any instant loses nothing: what was copied
+// counts only once the index says so, and what it replaces is removed only after.
 Result<GcReport> collect_garbage(Store& store, Progress& progress, const GcOptions& options);
 
 }  // namespace cleave

@@ -233,6 +233,38 @@ TEST_F(StoreGc, WaitsForThoseWhoAdd) {
   EXPECT_EQ(store_stats(*store)->unused_chunks, 0u);
 }
 
+TEST_F(StoreGc, SaysThatItWaitsAndCanBeStopped) {
+  fill(4);
+  std::optional<FileLock> adder =
+      FileLock::acquire(store->writers_lock(), FileLock::Kind::shared).value();
+  int calls = 0;
+  store->set_on_wait([&]() -> Result<> {
+    if (++calls == 3) return fail(IoError::interrupted);
+    return {};
+  });
+  EXPECT_TRUE(fails_with(collect(*store), IoError::interrupted));
+  EXPECT_EQ(calls, 3);
+
+  store->set_on_wait([&]() -> Result<> {
+    adder.reset();
+    return {};
+  });
+  EXPECT_TRUE(ok(collect(*store)));
+  EXPECT_FALSE(adder.has_value());
+}
+
+TEST_F(StoreGc, KeepsAddersWaitingWhoAreTold) {
+  std::optional<FileLock> collector =
+      FileLock::acquire(store->writers_lock(), FileLock::Kind::exclusive).value();
+  store->set_on_wait([&]() -> Result<> {
+    collector.reset();
+    return {};
+  });
+  fill(1);
+  EXPECT_FALSE(collector.has_value());
+  expect_whole();
+}
+
 TEST_F(StoreGc, RefusesWhenNobodyKnowsWhatIsLive) {
   fill(10);
   remove_if(10, [](std::size_t i) { return i != 7; });

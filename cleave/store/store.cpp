@@ -93,9 +93,12 @@ Error not_a_store(const fs::path& path) {
 Store::Store(fs::path path, const StoreLimits& limits)
     : path_(std::move(path)),
       limits_(limits),
-      packs_(std::make_unique<PackFiles>(path_ / "packs")) {}
+      packs_(std::make_unique<PackFiles>(path_ / "packs")),
+      writers_lock_(std::make_unique<LockFile>(path_ / "writers.lock")) {}
 
 Store::~Store() = default;
+
+void Store::set_on_wait(OnWait on_wait) { writers_lock_->on_wait = std::move(on_wait); }
 
 Result<std::shared_ptr<Store>> Store::open(const fs::path& path, StoreMode mode,
                                            const StoreLimits& limits) {
@@ -126,7 +129,7 @@ Result<> Store::create() {
   // The folder itself is the lock, not writers.lock: whoever was first may hold that for long.
   const FileLock alone = CLEAVE_TRY(FileLock::acquire(path_, FileLock::Kind::exclusive));
   if (is_there(path_ / kFormatFile)) return sync_directory(path_);  // someone else just made it
-  CLEAVE_TRY(make_empty_file(writers_lock()));
+  CLEAVE_TRY(make_empty_file(writers_lock().path));
   CLEAVE_TRY(make_empty_file(readers_lock()));
   CLEAVE_TRY(make_directory(path_ / "packs"));
   CLEAVE_TRY(make_directory(path_ / "index"));

@@ -1,5 +1,9 @@
-// Stores that are none, of another version, or damaged: what is said, with which exit code, and
-// that nothing half-written stays.
+// Stores that are none, of another version, damaged, or on a full disk: what is said, with which
+// exit code, and that nothing half-written stays.
+#include <cerrno>
+#include <cstring>
+#include <sys/mount.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/cli_test.h"
@@ -175,6 +179,47 @@ TEST_F(BadStore, LostIndex) {
   expect_all_fail("index_damaged", {store().native()});
   write_file(index, whole);
   EXPECT_EQ(done({"cat", "a"}), "contents");
+}
+
+class FullDisk : public CliTest {
+ protected:
+  void SetUp() override {
+    fs::create_directory(store());
+    if (!mount(0, "8m")) GTEST_SKIP() << "no mount: " << std::strerror(errno);
+    mounted_ = true;
+  }
+  ~FullDisk() override {
+    if (mounted_) ::umount2(store().c_str(), MNT_DETACH);
+  }
+  bool mount(unsigned long flags, const std::string& size) const {
+    return ::mount("tmpfs", store().c_str(), "tmpfs", flags, ("size=" + size).c_str()) == 0;
+  }
+  // Leaves room for so many bytes.
+  void leave(std::uintmax_t room) const {
+    const fs::space_info space = fs::space(store());
+    ASSERT_TRUE(mount(MS_REMOUNT, std::to_string(space.capacity - space.free + room)));
+  }
+
+ private:
+  bool mounted_ = false;
+};
+
+// LMDB itself calls a write that does not fit an I/O error.
+TEST_F(FullDisk, IsCalledSoUnderTheIndex) {
+  int failed_index = 0;
+  make("first", "text");
+  done({"add", "first", "-q"});
+  make("file", text_of(random_bytes(1, 50'000)));
+  for (std::uintmax_t pages = 0; pages < 60; ++pages) {
+    leave(pages * 4096);
+    const Outcome outcome = cleave(with_small_chunks({"add", "-q", "file"}));
+    ASSERT_TRUE(mount(MS_REMOUNT, "8m"));
+    if (outcome.exit_code == kDone) break;
+    expect_failed(outcome, kFailed, "io_error", {store().native(), std::strerror(ENOSPC)});
+    if (outcome.err.find("disk is full") != std::string::npos) ++failed_index;
+  }
+  EXPECT_EQ(done({"ls", "-1"}), "file\nfirst\n");
+  EXPECT_GT(failed_index, 0);
 }
 
 }  // namespace

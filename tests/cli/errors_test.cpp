@@ -24,6 +24,19 @@ class Errors : public CliTest {
   }
 };
 
+TEST_F(Errors, SettingsThatMakeNoSenseAreNamedAndIgnored) {
+  const RunOptions bad = {.env = {{"CLEAVE_READAHEAD_BYTES", "much"}, {"CLEAVE_CPU", "fast"}}};
+  make("a", "contents");
+  done({"add", "a"});
+  const Outcome outcome = cleave({"ls", "-1"}, bad);
+  EXPECT_TRUE(exits_with(outcome, kDone));
+  EXPECT_EQ(outcome.out, "a\n");
+  EXPECT_EQ(outcome.err,
+            "cleave: CLEAVE_READAHEAD_BYTES has a value it cannot have: ignored\n"
+            "cleave: CLEAVE_CPU has a value it cannot have: ignored\n");
+  for (const char* flag : {"-q", "--json"}) done({"ls", flag}, bad);
+}
+
 TEST_F(Errors, CommandLine) {
   make("a", "");
   const std::vector<std::vector<std::string>> bad = {
@@ -63,6 +76,20 @@ TEST_F(Errors, CommandLine) {
     EXPECT_TRUE(exits_with(outcome, kUsage));
     EXPECT_EQ(outcome.out, "");
     EXPECT_THAT(outcome.err, HasSubstr("--help"));
+  }
+  EXPECT_FALSE(fs::exists(store()));
+}
+
+TEST_F(Errors, ChunkSizes) {
+  make("a", "");
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"--min", "1"}, {"--avg", "1"}, {"--max", "1"}, {"--min", "2MiB"}, {"--level", "4"}}) {
+    SCOPED_TRACE(testing::PrintToString(flags));
+    for (const char* command : {"add", "chunk"}) {
+      std::vector<std::string> args = {command, "a"};
+      args.insert(args.end(), flags.begin(), flags.end());
+      expect_failed(cleave(args), kUsage, "invalid_chunking_options");
+    }
   }
   EXPECT_FALSE(fs::exists(store()));
 }

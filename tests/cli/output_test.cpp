@@ -1,4 +1,7 @@
 // What goes to standard output and error: help, quiet, profiles, full disks, pipes.
+#include <cerrno>
+#include <cstring>
+
 #include "tests/cli/cli_test.h"
 
 namespace cleave::test {
@@ -6,6 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::Not;
 
@@ -26,6 +30,16 @@ TEST_F(Output, HelpAndVersion) {
     EXPECT_THAT(done({name, "--help"}), HasSubstr("--help"));
   }
   EXPECT_FALSE(fs::exists(store()));
+}
+
+TEST_F(Output, HelpThatCannotBePrintedIsAnError) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"--help"}, {"--version"}, {"add", "--help"}, {"nar", "pack", "-h"}}) {
+    SCOPED_TRACE(testing::PrintToString(args));
+    EXPECT_THAT(done(args), Not(IsEmpty()));
+    expect_failed(cleave(args, {.out_to = "/dev/full"}), kFailed, "io_error",
+                  {"standard output", std::strerror(ENOSPC)});
+  }
 }
 
 TEST_F(Output, ARowForEachArtifact) {

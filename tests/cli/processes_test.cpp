@@ -1,10 +1,15 @@
 // Several processes with one store at once.
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <deque>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <thread>
 
 #include <nlohmann/json.hpp>
 
+#include "cleave/base/file.h"
 #include "tests/cli/cli_test.h"
 #include "tests/support/rounds.h"
 
@@ -12,9 +17,11 @@ namespace cleave::test {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 using nlohmann::json;
 using testing::AnyOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class Processes : public CliTest {
  protected:
@@ -150,6 +157,67 @@ TEST_F(Processes, NobodySeesHalfAnArtifact) {
   writing.join();
   EXPECT_GT(whole, 0);
   RecordProperty("whole", whole);
+}
+
+// What a process does while another one holds the store.
+class Waiting : public CliTest {
+ protected:
+  void SetUp() override {
+    make("file", "text");
+    done({"add", "file"});
+  }
+  // As one holds it that collects garbage.
+  FileDescriptor lock_writers() const {
+    FileDescriptor lock = open_file(store() / "writers.lock", O_RDONLY).value();
+    EXPECT_EQ(::flock(lock.get(), LOCK_EX), 0);
+    return lock;
+  }
+  static bool says_a_line(Process& process) {
+    return process.wait_until([&] { return process.err().ends_with('\n'); });
+  }
+  static bool runs_for(Process& process, std::chrono::milliseconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    return process.wait_until([&] { return std::chrono::steady_clock::now() >= end; });
+  }
+};
+
+TEST_F(Waiting, IsSaidOnceAndEndsWithTheLock) {
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"gc"}, {"add", "file", "--replace"}}) {
+    SCOPED_TRACE(args[0]);
+    FileDescriptor lock = lock_writers();
+    Process waiting = start(args);
+    ASSERT_TRUE(says_a_line(waiting));
+    EXPECT_TRUE(runs_for(waiting, 100ms));
+    lock.close();
+    const Outcome outcome = waiting.wait();
+    EXPECT_TRUE(exits_with(outcome, kDone));
+    EXPECT_THAT(outcome.err, StartsWith("cleave: waiting for another process"));
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
+  }
+}
+
+TEST_F(Waiting, IsNotSaidWhereNobodyReadsIt) {
+  for (const char* flag : {"-q", "--json"}) {
+    SCOPED_TRACE(flag);
+    FileDescriptor lock = lock_writers();
+    Process waiting = start({"gc", flag});
+    EXPECT_TRUE(runs_for(waiting, 700ms));
+    lock.close();
+    const Outcome outcome = waiting.wait();
+    EXPECT_TRUE(exits_with(outcome, kDone));
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+TEST_F(Waiting, EndsWithASignal) {
+  const FileDescriptor lock = lock_writers();
+  Process waiting = start({"gc"});
+  ASSERT_TRUE(says_a_line(waiting));
+  waiting.send(SIGINT);
+  const Outcome outcome = waiting.wait();
+  EXPECT_TRUE(exits_with(outcome, kFailed));
+  EXPECT_THAT(outcome.err, HasSubstr("\ncleave: interrupted"));
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "cleave/store/internal/file_lock.h"
 
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <thread>
 #include <utility>
 
 #include "cleave/base/internal/system.h"
@@ -10,6 +12,12 @@
 namespace cleave {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What nobody needs to be told of.
+constexpr std::chrono::milliseconds kMoment{500};
+constexpr std::chrono::milliseconds kBetweenTries{10};
 
 int operation_of(FileLock::Kind kind) { return kind == FileLock::Kind::shared ? LOCK_SH : LOCK_EX; }
 
@@ -29,6 +37,17 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const std::filesystem::pat
   if (result == 0) return FileLock(std::move(fd));
   if (errno == EWOULDBLOCK) return std::nullopt;
   return fail(system_error("lock", path));
+}
+
+// Asks again and again: a flock() that waits cannot call anybody.
+Result<FileLock> FileLock::acquire(const LockFile& file, Kind kind) {
+  if (!file.on_wait) return acquire(file.path, kind);
+  const Clock::time_point start = Clock::now();
+  for (;;) {
+    if (auto lock = CLEAVE_TRY(try_acquire(file.path, kind))) return *std::move(lock);
+    if (Clock::now() - start >= kMoment) CLEAVE_TRY(file.on_wait());
+    std::this_thread::sleep_for(kBetweenTries);
+  }
 }
 
 }  // namespace cleave

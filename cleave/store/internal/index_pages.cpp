@@ -19,6 +19,8 @@ constexpr std::size_t kNodeHeaderSize = 8;
 constexpr std::size_t kTreeSize = 48;
 constexpr std::size_t kMetaSize = 152;  // with the page's header
 constexpr std::size_t kMaxKeySize = 511;
+constexpr std::size_t kMinPageSize = 512;
+constexpr std::size_t kMaxPageSize = 32768;
 constexpr unsigned kMaxDepth = 32;
 constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
 constexpr std::uint64_t kMetaPages = 2;
@@ -43,6 +45,10 @@ IndexPages::Tree load_tree(const std::byte* at) {
   return tree;
 }
 std::uint16_t tree_flags(const std::byte* at) { return load16(at + 4); }
+
+bool is_page_size(std::size_t size) {
+  return std::has_single_bit(size) && size >= kMinPageSize && size <= kMaxPageSize;
+}
 
 bool less(const IndexPages::Tree& tree, ByteSpan a, ByteSpan b) {
   if (tree.integer_keys) return load64(a.data()) < load64(b.data());
@@ -101,8 +107,8 @@ class IndexPages::Page {
     node.value = node.key.data() + key_size;
     return node;
   }
-  // Of a page that was checked.
-  Node node(std::size_t i) const { return *find_node(i); }
+  // Of a page that was checked. Should it have changed since, an empty node, which leads nowhere.
+  Node node(std::size_t i) const { return find_node(i).value_or(Node()); }
   ByteSpan key(std::size_t i) const {
     const std::byte* at = bytes_.data() + load16(bytes_.data() + kHeaderSize + 2 * i);
     return {at + kNodeHeaderSize, load16(at + 6)};
@@ -120,6 +126,27 @@ class IndexPages::Page {
       }
     }
     return begin - 1;
+  }
+  // Its first node whose key counts: the first key of a branch is not used.
+  std::size_t first_key() const { return kind() == kBranch ? 1 : 0; }
+  // Whether its keys, which are in order, are within `range`.
+  bool is_within(const Tree& tree, const Range& range) const {
+    if (first_key() >= count()) return true;
+    return !(range.low && less(tree, key(first_key()), *range.low)) &&
+           !(range.high && !less(tree, key(count() - 1), *range.high));
+  }
+  // Whether its nodes have all of its end, without gap or overlap.
+  bool is_filled() const {
+    std::vector<std::pair<std::size_t, std::size_t>> places;
+    places.reserve(count());
+    for (std::size_t i = 0; i < count(); ++i) places.emplace_back(node(i).begin, node(i).end);
+    std::ranges::sort(places);
+    std::size_t end = upper();
+    for (const auto& place : places) {
+      if (place.first != end) return false;
+      end = place.second;
+    }
+    return end == bytes_.size();
   }
   // The keys of a branch's child.
   Range child_range(std::size_t i, const Range& range) const {
@@ -157,7 +184,10 @@ struct IndexPages::Meta {
   static std::size_t page_size(ByteSpan bytes) { return load32(bytes.data() + kHeaderSize + 24); }
 };
 
-IndexPages::IndexPages(ByteSpan map) : map_(map), page_size_(Meta::page_size(map)) {}
+IndexPages::IndexPages(ByteSpan map) : map_(map), page_size_(Meta::page_size(map)) {
+  // What began well may have been overwritten since.
+  if (!is_page_size(page_size_)) page_size_ = kMinPageSize;
+}
 
 bool IndexPages::begins_well(const std::filesystem::path& data_file) {
   const auto fd = open_file(data_file, O_RDONLY);
@@ -167,8 +197,8 @@ bool IndexPages::begins_well(const std::filesystem::path& data_file) {
   };
   if (!fd || !read(0) || !Meta::parse(0, bytes).sound) return false;
   const std::size_t page_size = Meta::page_size(bytes);
-  if (!std::has_single_bit(page_size) || page_size < 512 || page_size > 65536) return false;
-  return read(page_size) && Meta::parse(1, bytes).sound && Meta::page_size(bytes) == page_size;
+  return is_page_size(page_size) && read(page_size) && Meta::parse(1, bytes).sound &&
+         Meta::page_size(bytes) == page_size;
 }
 
 IndexPages::Page IndexPages::page(std::uint64_t number) const {
@@ -202,18 +232,14 @@ IndexPages::Found IndexPages::read_snapshot(std::uint64_t id, Snapshot& snapshot
 bool IndexPages::read_tables(Snapshot& snapshot) {
   if (!check_tree(snapshot, snapshot.main)) return false;
   for (std::size_t i = 0; i < kTables; ++i) {
+    const auto table = static_cast<Table>(i);
+    std::optional<Node> node;
+    if (!find(snapshot, snapshot.main, as_byte_span(table_name(table)), node)) return false;
     snapshot.tables[i] = {};
-    if (snapshot.main.root == kNoPage) continue;
-    const ByteSpan name = as_byte_span(table_name(static_cast<Table>(i)));
-    std::uint64_t number = snapshot.main.root;
-    for (unsigned level = snapshot.main.depth; level > 1; --level) {
-      number = page(number).node(page(number).find(snapshot.main, name)).child;
-    }
-    const Node node = page(number).node(page(number).find(snapshot.main, name));
-    if (as_text(node.key) != as_text(name)) continue;
-    if (tree_flags(node.value) != 0) return false;
-    snapshot.tables[i] = load_tree(node.value);
-    snapshot.tables[i].large_values = static_cast<Table>(i) == Table::recipes;
+    if (!node) continue;
+    if (!fits(snapshot.main, *node) || tree_flags(node->value) != 0) return false;
+    snapshot.tables[i] = load_tree(node->value);
+    snapshot.tables[i].large_values = table == Table::recipes;
   }
   return true;
 }
@@ -222,45 +248,38 @@ bool IndexPages::check_page(const Snapshot& snapshot, const Tree& tree, std::uin
                             unsigned level, const Range& range) {
   if (number < kMetaPages || number >= snapshot.pages) return false;
   const Page page = this->page(number);
-  if (page.kind() != (level == 1 ? kLeaf : kBranch)) return false;
+  const Kind kind = level == 1 ? kLeaf : kBranch;
+  if (page.number() != number || page.kind() != kind || !page.has_array()) return false;
   std::atomic<std::uint64_t>& checked = checked_[number % checked_.size()];
-  if (checked.load(std::memory_order_relaxed) == number) return true;
+  if (checked.load(std::memory_order_relaxed) != number) {
+    if (!check_nodes(tree, page) || !page.is_filled()) return false;
+    checked.store(number, std::memory_order_relaxed);
+  }
+  // Each time: another page may lead here that should not.
+  return page.is_within(tree, range);
+}
 
-  if (page.number() != number || !page.has_array()) return false;
-  const std::size_t least = level == 1 || tree.integer_keys ? 1 : 2;
+// Whether each node is of the tree's kind, and the keys are in order.
+bool IndexPages::check_nodes(const Tree& tree, const Page& page) {
+  const bool is_branch = page.kind() == kBranch;
+  const std::size_t least = is_branch && !tree.integer_keys ? 2 : 1;
   if (page.count() < least) return false;
-  std::vector<std::pair<std::size_t, std::size_t>> places;
-  places.reserve(page.count());
-  std::optional<ByteSpan> last = range.low;
+  std::optional<ByteSpan> last;
   for (std::size_t i = 0; i < page.count(); ++i) {
     const auto node = page.find_node(i);
-    if (!node) return false;
-    places.emplace_back(node->begin, node->end);
-    if (level == 1) {
-      const bool fits = tree.holds_trees ? node->kind == kTreeValue && node->value_size == kTreeSize
-                                         : node->kind == kPlain ||
-                                               (node->kind == kLargeValue && tree.large_values);
-      if (!fits) return false;
-    } else if (i == 0) {
-      continue;  // the first key of a branch is not used
-    }
+    if (!node || !(is_branch || fits(tree, *node))) return false;
+    if (i < page.first_key()) continue;
     if (tree.integer_keys && node->key.size() != sizeof(std::uint64_t)) return false;
-    const bool first = i == (level == 1 ? 0U : 1U);
-    if (last && (first ? less(tree, node->key, *last) : !less(tree, *last, node->key)))
-      return false;
+    if (last && !less(tree, *last, node->key)) return false;
     last = node->key;
   }
-  if (range.high && last && !less(tree, *last, *range.high)) return false;
-  // They fill the page's end without gap or overlap.
-  std::ranges::sort(places);
-  std::size_t end = page.upper();
-  for (const auto& place : places) {
-    if (place.first != end) return false;
-    end = place.second;
-  }
-  if (end != page_size_) return false;
-  checked.store(number, std::memory_order_relaxed);
   return true;
+}
+
+// Whether a leaf of the tree may have such a node.
+bool IndexPages::fits(const Tree& tree, const Node& node) {
+  if (tree.holds_trees) return node.kind == kTreeValue && node.value_size == kTreeSize;
+  return node.kind == kPlain || (node.kind == kLargeValue && tree.large_values);
 }
 
 std::optional<IndexPages::Value> IndexPages::value(const Snapshot& snapshot, const Tree& tree,
@@ -279,9 +298,16 @@ std::optional<IndexPages::Value> IndexPages::value(const Snapshot& snapshot, con
   return Value{map_.subspan(first * page_size_ + kHeaderSize, node.value_size), first, count};
 }
 
-bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan key) {
-  if (tree.root == kNoPage) return true;
-  if (tree.depth == 0 || tree.depth > kMaxDepth) return false;
+bool IndexPages::has_pages(const Tree& tree) { return tree.root != kNoPage; }
+
+bool IndexPages::has_good_depth(const Tree& tree) {
+  return has_pages(tree) ? tree.depth > 0 && tree.depth <= kMaxDepth : tree.depth == 0;
+}
+
+// Looks for `key`, at pages that are checked on the way: false when one is not sound.
+bool IndexPages::find(const Snapshot& snapshot, const Tree& tree, ByteSpan key,
+                      std::optional<Node>& found) {
+  if (!has_good_depth(tree)) return false;
   std::uint64_t number = tree.root;
   Range range;
   for (unsigned level = tree.depth; level > 0; --level) {
@@ -289,13 +315,16 @@ bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan
     const Page page = this->page(number);
     const std::size_t i = page.find(tree, key);
     const Node node = page.node(i);
-    if (level == 1) {
-      return as_text(node.key) != as_text(key) || value(snapshot, tree, node).has_value();
-    }
+    if (level == 1 && as_text(node.key) == as_text(key)) found = node;
     range = page.child_range(i, range);
     number = node.child;
   }
   return true;
+}
+
+bool IndexPages::check_path(const Snapshot& snapshot, const Tree& tree, ByteSpan key) {
+  std::optional<Node> node;
+  return find(snapshot, tree, key, node) && (!node || value(snapshot, tree, *node));
 }
 
 bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, std::uint64_t number,
@@ -317,9 +346,8 @@ bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, std::uint64_t 
 }
 
 bool IndexPages::walk(const Snapshot& snapshot, const Tree& tree, const TakePages* take) {
-  if (tree.root == kNoPage) return true;
-  if (tree.depth == 0 || tree.depth > kMaxDepth) return false;
-  return walk(snapshot, tree, tree.root, tree.depth, {}, take);
+  if (!has_good_depth(tree)) return false;
+  return !has_pages(tree) || walk(snapshot, tree, tree.root, tree.depth, {}, take);
 }
 
 bool IndexPages::check_tree(const Snapshot& snapshot, const Tree& tree) {
@@ -378,7 +406,7 @@ class Taken {
 
 bool IndexPages::check_free_list(const Snapshot& snapshot) {
   if (!check_tree(snapshot, snapshot.free)) return false;
-  if (snapshot.free.root == kNoPage) return true;
+  if (!has_pages(snapshot.free)) return true;
   Taken taken(snapshot.pages);
   return take_free(snapshot, snapshot.free.root, snapshot.free.depth, taken);
 }
@@ -391,7 +419,7 @@ bool IndexPages::check_all(const Snapshot& snapshot) {
   for (const Tree& table : snapshot.tables) {
     if (!walk(snapshot, table, &take)) return false;
   }
-  if (snapshot.free.root != kNoPage &&
+  if (has_pages(snapshot.free) &&
       !take_free(snapshot, snapshot.free.root, snapshot.free.depth, take)) {
     return false;
   }

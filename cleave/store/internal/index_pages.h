@@ -6,8 +6,8 @@
 // version 1), in the byte order and word size of 64-bit little-endian machines; elsewhere nothing
 // is checked.
 //
-// Each page is checked once, when something is first looked for on it. What LMDB writes later in
-// its place is believed.
+// Each page is checked once, when something is first looked for on it, but for where it is in its
+// tree, which is checked each time. What LMDB writes later in its place is believed.
 #pragma once
 
 #include <array>
@@ -77,8 +77,13 @@ class IndexPages {
   Page page(std::uint64_t number) const;
   Meta meta(std::uint64_t number) const;
   bool read_tables(Snapshot& snapshot);
+  static bool has_pages(const Tree& tree);
+  static bool has_good_depth(const Tree& tree);
+  static bool fits(const Tree& tree, const Node& node);
+  static bool check_nodes(const Tree& tree, const Page& page);
   bool check_page(const Snapshot& snapshot, const Tree& tree, std::uint64_t number, unsigned level,
                   const Range& range);
+  bool find(const Snapshot& snapshot, const Tree& tree, ByteSpan key, std::optional<Node>& found);
   // A value, and where it is on pages of its own, which; nothing when those are not as they should
   // be.
   struct Value {

@@ -113,6 +113,18 @@ class DamagedPages : public testing::Test {
     return pages.read_snapshot(id, snapshot) == IndexPages::Found::sound &&
            pages.check_all(snapshot);
   }
+  void try_everything(Rng& rng) const {
+    IndexPages pages(as_byte_span(file));
+    IndexPages::Snapshot snapshot;
+    if (pages.read_snapshot(id, snapshot) != IndexPages::Found::sound) return;
+    for (const IndexPages::Tree& table : snapshot.tables) {
+      const std::string key = any_key(rng, 150);
+      static_cast<void>(pages.check_path(snapshot, table, as_byte_span(key)));
+      static_cast<void>(pages.check_tree(snapshot, table));
+    }
+    static_cast<void>(pages.check_free_list(snapshot));
+    static_cast<void>(pages.check_all(snapshot));
+  }
   // Whether it is still sound with a byte changed.
   bool is_sound_with(std::size_t page, std::size_t offset, int change) {
     char& byte = file[page * kPage + offset];
@@ -191,17 +203,74 @@ TEST_F(DamagedPages, TheFirstPagesAreChecked) {
   }
 }
 
+TEST_F(DamagedPages, APageInThePlaceOfAnotherIsFoundWhateverWasChecked) {
+  std::size_t branches = 0;
+  const std::vector<std::size_t> in_use = pages_in_use();
+  IndexPages pages(as_byte_span(file));
+  IndexPages::Snapshot snapshot;
+  ASSERT_EQ(pages.read_snapshot(id, snapshot), IndexPages::Found::sound);
+  ASSERT_TRUE(pages.check_all(snapshot));
+  const auto is_sound = [&] {
+    return pages.check_tree(snapshot, snapshot.free) &&
+           std::ranges::all_of(snapshot.tables, [&](const IndexPages::Tree& table) {
+             return pages.check_tree(snapshot, table);
+           });
+  };
+  for (const std::size_t page : in_use) {
+    if (small(page, 10) != 1 || small(page, 12) < 20) continue;
+    ++branches;
+    ASSERT_TRUE(is_sound());
+    // The first child where the second should be.
+    const std::size_t first = page * kPage + small(page, 16);
+    const std::size_t second = page * kPage + small(page, 18);
+    const std::string child = file.substr(second, 4);
+    file.replace(second, 4, file, first, 4);
+    EXPECT_FALSE(is_sound()) << page;
+    file.replace(second, 4, child);
+  }
+  EXPECT_GT(branches, 0u);
+}
+
 TEST_F(DamagedPages, AnyBytesAreSafeToCheck) {
   Rng rng(3);
   const std::string whole = file;
   for (int i = 0; i < 3000; ++i) {
+    // The first pages, too, as what began well may have been overwritten since; mostly others.
+    const std::size_t begin = i % 10 == 0 ? 0 : 2 * kPage;
+    const std::size_t end = i % 10 == 0 ? 2 * kPage : file.size();
     for (std::size_t n = 1 + below(rng, 30); n > 0; --n) {
-      const std::size_t at = 2 * kPage + below(rng, file.size() - 2 * kPage);
-      file[at] = static_cast<char>(rng() & 0xff);
+      file[begin + below(rng, end - begin)] = static_cast<char>(rng() & 0xff);
     }
-    static_cast<void>(is_sound());
+    try_everything(rng);
     if (i % 20 == 0) file = whole;
   }
+}
+
+TEST_F(DamagedPages, AnyPageSizeIsSafe) {
+  for (unsigned bit = 0; bit < 32; ++bit) {
+    store_le(reinterpret_cast<std::byte*>(file.data()) + 40, std::uint32_t{1} << bit);
+    EXPECT_EQ(is_sound(), (1U << bit) == kPage) << bit;
+  }
+  store_le(reinterpret_cast<std::byte*>(file.data()) + 40, std::uint32_t{0});
+  EXPECT_FALSE(is_sound());
+}
+
+// LMDB would begin to count from there.
+TEST(IndexPages, AnEmptyTableHasNoDepth) {
+  const TempDir dir;
+  IndexEnvironment::open(dir.path(), IndexMode::create).value();
+  std::string file = test::read_file(dir / "data.mdb");
+  IndexPages::Snapshot snapshot;
+  EXPECT_EQ(IndexPages(as_byte_span(file)).read_snapshot(1, snapshot), IndexPages::Found::sound);
+  const std::size_t leaf = snapshot.main.root * kPage;
+  const auto small = [&](std::size_t at) {
+    return load_le<std::uint16_t>(as_byte_span(file).data() + at);
+  };
+  const std::size_t node = leaf + small(leaf + 16);
+  file[node + 8 + small(node + 6) + 6] = 1;
+  IndexPages pages(as_byte_span(file));
+  EXPECT_EQ(pages.read_snapshot(1, snapshot), IndexPages::Found::sound);
+  EXPECT_FALSE(pages.check_all(snapshot));
 }
 
 TEST_F(DamagedPages, AnotherSnapshotIsOvertaken) {

@@ -10,10 +10,12 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <sys/statvfs.h>
 #include <vector>
 
 #include "cleave/base/file.h"
 #include "cleave/base/internal/fail.h"
+#include "cleave/store/internal/file_lock.h"
 #include "cleave/store/store_error.h"
 
 namespace cleave {
@@ -47,21 +49,27 @@ ByteSpan to_span(const MDB_val& value) {
 // LMDB writes its lock file through a mapping, which on a full disk is a fault and not an error.
 // Written ahead, a full disk is found here.
 Result<> reserve_lock_file(const std::filesystem::path& directory) {
+  // Or two that find it too short could both write, the later one over what LMDB has put there.
+  const FileLock alone = CLEAVE_TRY(FileLock::acquire(directory, FileLock::Kind::exclusive));
   const std::filesystem::path path = directory / "lock.mdb";
   const FileDescriptor fd = CLEAVE_TRY(open_file(path, O_RDWR | O_CREAT));
   const FileInfo info = CLEAVE_TRY(file_info(fd.get(), path));
   if (info.size >= kLockFileSize) return {};
-  const Buffer zeros = [] {
-    Buffer buffer;
-    buffer.resize(kLockFileSize);
-    std::fill(buffer.data(), buffer.data() + buffer.size(), std::byte{0});
-    return buffer;
-  }();
-  return write_all_at(fd.get(), zeros.span().subspan(info.size), info.size, path);
+  const std::vector<std::byte> zeros(kLockFileSize - info.size);
+  return write_all_at(fd.get(), zeros, info.size, path);
+}
+
+// Whether there is no room for more than LMDB writes at once, which is up to 64 pages.
+bool is_full(const std::filesystem::path& directory) {
+  struct statvfs space;
+  if (::statvfs(directory.c_str(), &space) != 0) return false;
+  constexpr std::uint64_t kOneWrite = std::uint64_t{1} << 20;
+  return std::uint64_t{space.f_bavail} * space.f_frsize < kOneWrite;
 }
 
 // Where LMDB mapped `data_file`, which it does not tell; empty where the system does not either.
-ByteSpan find_map(const std::filesystem::path& data_file) {
+// The size tells it from a file with the same number on another disk.
+ByteSpan find_map(const std::filesystem::path& data_file, std::size_t size) {
   const auto info = file_info(data_file, FollowSymlinks::yes);
   std::ifstream maps("/proc/self/maps");
   for (std::string line; info && std::getline(maps, line);) {
@@ -71,8 +79,8 @@ ByteSpan find_map(const std::filesystem::path& data_file) {
     const int fields = std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*x %*s %" SCNu64,
                                    &begin, &end, &inode);
     // NOLINTNEXTLINE: the kernel gives addresses as text
-    if (fields == 3 && inode == info->inode)
-      return {reinterpret_cast<std::byte*>(begin), end - begin};
+    if (fields == 3 && inode == info->inode && end - begin == size)
+      return {reinterpret_cast<std::byte*>(begin), size};
   }
   return {};
 }
@@ -105,8 +113,9 @@ Result<int> IndexEnvironment::call(const char* name, F f) {
   } catch (const AssertionFailed&) {
     code = MDB_CORRUPTED;
   }
-  const bool bad = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_PANIC ||
-                   code == MDB_CURSOR_FULL || guard_->damaged();
+  // Not MDB_PANIC: what the file holds is sound, but a write to it has failed before.
+  const bool bad = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_CURSOR_FULL ||
+                   guard_->damaged();
   if (bad) {
     broken_.store(true, std::memory_order_release);
     return fail(damaged(name));
@@ -125,16 +134,21 @@ Result<> IndexEnvironment::check(const char* name, F check) {
 }
 
 Error IndexEnvironment::failed(int code, const char* call) const {
+  // LMDB calls a write that does not fit an I/O error.
+  if (code == ENOSPC || (code == EIO && is_full(directory_))) {
+    return error(IoError::io_error, "{}, the disk is full; make room there and try again", call)
+        .with_subject("path", directory_.native())
+        .with_os_error(ENOSPC);
+  }
   if (code == MDB_MAP_FULL) {
     return error(StoreError::index_full, "start another store")
         .with_limit(kMapSize)
         .with_subject("path", directory_.native());
   }
-  Error made = error(code == MDB_INVALID || code == MDB_VERSION_MISMATCH ? StoreError::index_damaged
-                                                                         : StoreError::index_failed,
-                     "{}: {}", call, mdb_strerror(code))
-                   .with_subject("path", directory_.native());
-  return made;
+  const bool damaged = code == MDB_INVALID || code == MDB_VERSION_MISMATCH;
+  return error(damaged ? StoreError::index_damaged : StoreError::index_failed, "{}: {}", call,
+               mdb_strerror(code))
+      .with_subject("path", directory_.native());
 }
 
 Error IndexEnvironment::damaged(const char* what) const {
@@ -177,18 +191,20 @@ int IndexEnvironment::open_files(IndexMode mode) {
 }
 
 Result<> IndexEnvironment::start(IndexMode mode) {
-  if (mode != IndexMode::create) {
-    // LMDB would start an empty index in place of one that was lost.
-    const auto data = file_info(directory_ / "data.mdb", FollowSymlinks::yes);
-    if (!data || data->size == 0) return fail(damaged("open"));
-    if (kPagesAreChecked && !IndexPages::begins_well(directory_ / "data.mdb")) {
-      return fail(damaged("open"));
-    }
+  const std::filesystem::path data_file = directory_ / "data.mdb";
+  const auto data = file_info(data_file, FollowSymlinks::yes);
+  const bool missing = !data || data->size == 0;
+  // LMDB would start an empty index in place of one that was lost.
+  if (missing && mode != IndexMode::create) return fail(damaged("open"));
+  if (!missing && kPagesAreChecked && !IndexPages::begins_well(data_file)) {
+    return fail(damaged("open"));
   }
   if (mode != IndexMode::read_only) CLEAVE_TRY(reserve_lock_file(directory_));
   if (const int code = open_files(mode)) return fail(failed(code, "open"));
 
-  const ByteSpan map = find_map(directory_ / "data.mdb");
+  MDB_envinfo environment;
+  mdb_env_info(env_, &environment);
+  const ByteSpan map = find_map(data_file, environment.me_mapsize);
   guard_.emplace(map.data(), map.size());
   if (kPagesAreChecked && !map.empty()) pages_.emplace(map);
   int dead = 0;

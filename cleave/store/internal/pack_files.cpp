@@ -13,6 +13,8 @@ namespace cleave {
 namespace {
 
 constexpr std::size_t kMaxOpenFiles = 64;
+// What is written at once, of small records.
+constexpr std::size_t kWriteSize = std::size_t{4} << 20;
 
 SpanSite read_span("store.read_pack");
 SpanSite decompress_span("store.decompress");
@@ -139,20 +141,34 @@ Result<> PackAppender::start_new() {
 }
 
 Result<PackAppender::Position> PackAppender::append(ByteSpan records) {
-  Span span(write_span, records.size());
   if (!fd_.is_open()) CLEAVE_TRY(open_newest());
   if (size_ >= target_size_) {
     CLEAVE_TRY(sync());
     CLEAVE_TRY(start_new());
   }
-  CLEAVE_TRY(write_all_at(fd_.get(), records, size_, files_.path_of(pack_)));
   const Position position{pack_, size_};
+  if (gathered_.size() + records.size() > kWriteSize) CLEAVE_TRY(write_gathered());
+  if (records.size() >= kWriteSize) {
+    Span span(write_span, records.size());
+    CLEAVE_TRY(write_all_at(fd_.get(), records, size_, files_.path_of(pack_)));
+  } else {
+    gathered_.append(records);
+  }
   size_ += records.size();
   return position;
 }
 
+Result<> PackAppender::write_gathered() {
+  Span span(write_span, gathered_.size());
+  const std::uint64_t offset = size_ - gathered_.size();
+  CLEAVE_TRY(write_all_at(fd_.get(), gathered_.span(), offset, files_.path_of(pack_)));
+  gathered_.clear();
+  return {};
+}
+
 Result<> PackAppender::sync() {
   if (!fd_.is_open()) return {};
+  CLEAVE_TRY(write_gathered());
   Span span(sync_span);
   CLEAVE_TRY(sync_data(fd_.get(), files_.path_of(pack_)));
   if (created_) CLEAVE_TRY(sync_directory(files_.directory()));

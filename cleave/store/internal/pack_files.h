@@ -59,22 +59,25 @@ class PackAppender {
     std::uint32_t pack;
     std::uint64_t offset;
   };
-  // Writes `records`, together, to the newest pack, or to a new one when that has reached the
-  // target.
+  // Puts `records`, together, at the end of the newest pack, or of a new one when that has reached
+  // the target. They may be written only later: small ones are gathered.
   Result<Position> append(ByteSpan records);
-  // Makes all that was appended durable, and notes the packs' new sizes in the transaction.
+  // Writes what is left, makes all that was appended durable, and notes the packs' new sizes in the
+  // transaction.
   Result<> sync();
 
  private:
   Result<> open_newest();
   Result<> start_new();
+  Result<> write_gathered();
 
   PackFiles& files_;
   IndexTransaction& txn_;
   std::uint64_t target_size_;
   FileDescriptor fd_;
   std::uint32_t pack_ = 0;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0;  // with what is gathered
+  Buffer gathered_;         // the end of the pack, not written yet
   bool created_ = false;
 };
 

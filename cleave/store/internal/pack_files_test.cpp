@@ -116,6 +116,28 @@ TEST_F(PackFilesTest, ANewPackBeginsAtTheTarget) {
   EXPECT_EQ(find_pack(txn, 3).value()->size, fs::file_size(path_of(3)));
 }
 
+// However they are gathered into writes.
+TEST_F(PackFilesTest, RecordsOfAnySizesLieOneBehindAnother) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  IndexTransaction txn = index->begin_write().value();
+  PackAppender appender(packs, txn, 100 * kMiB);
+  Buffer header;
+  append_pack_header(1, header);
+  std::string expected = test::text_of(header.span());
+  std::uint64_t seed = 0;
+  for (const std::uint64_t size : {kMiB, kMiB, 3 * kMiB, 5 * kMiB, std::uint64_t{1}, 4 * kMiB - 1,
+                                   4 * kMiB, std::uint64_t{100}, 4 * kMiB - 100, kMiB}) {
+    const auto records = test::random_bytes(++seed, size);
+    const auto at = appender.append(records).value();
+    EXPECT_EQ(at.pack, 1u);
+    EXPECT_EQ(at.offset, expected.size());
+    expected += test::text_of(records);
+  }
+  ASSERT_TRUE(ok(appender.sync()));
+  EXPECT_EQ(find_pack(txn, 1).value()->size, expected.size());
+  EXPECT_TRUE(read_file(path_of(1)) == expected);
+}
+
 TEST_F(PackFilesTest, ManyPacksAreRead) {
   std::vector<PlacedChunk> chunks;
   for (int i = 0; i < 150; ++i) {
