@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "cleave/base/internal/fail.h"
+#include "cleave/base/settings.h"
 #include "cleave/observe/metrics.h"
 
 namespace cleave {
@@ -25,10 +27,24 @@ BufferOptions expecting(BufferOptions options, std::optional<std::uint64_t> size
 ChunkStream::ChunkStream(ByteSource& source, const FastCdc& fastcdc, const BufferOptions& options)
     : source_(&source), chunker_(fastcdc, expecting(options, source.remaining())) {}
 
+ChunkStream::ChunkStream(BlockSource& source, const FastCdc& fastcdc, const BufferOptions& options)
+    : blocks_(&source), chunker_(fastcdc, options) {}
+
+Result<> ChunkStream::push_block() {
+  Bytes block = CLEAVE_TRY(blocks_->next());
+  if (block.empty()) {
+    chunker_.finish();
+  } else {
+    chunker_.push(std::move(block));
+  }
+  return {};
+}
+
 Result<> ChunkStream::read() {
   Span span(read_span);
   const MutableByteSpan room = CLEAVE_TRY(chunker_.room());
-  const std::size_t n = CLEAVE_TRY(source_->read(room.first(std::min(room.size(), kReadSize))));
+  const std::size_t n = CLEAVE_TRY(
+      source_->read(room.first(std::min({room.size(), kReadSize, settings().read_slice_cap}))));
   span.add_bytes(n);
   chunker_.filled(n);
   if (n == 0) chunker_.finish();
@@ -39,7 +55,7 @@ Result<std::optional<Chunk>> ChunkStream::pull() {
   for (;;) {
     auto chunk = CLEAVE_TRY(chunker_.poll());
     if (chunk || chunker_.finished()) return chunk;
-    CLEAVE_TRY(read());
+    CLEAVE_TRY(blocks_ != nullptr ? push_block() : read());
   }
 }
 

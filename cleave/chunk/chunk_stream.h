@@ -15,6 +15,10 @@ class ChunkStream {
  public:
   // `source` and `fastcdc` must outlive the stream.
   ChunkStream(ByteSource& source, const FastCdc& fastcdc, const BufferOptions& options = {});
+  // From the memory that the source's blocks are in (see open_blocks()): only chunks that straddle
+  // two blocks are copied, and no buffer is needed where there are none. Ask a payload of a mapped
+  // file for its check() after its bytes were used.
+  ChunkStream(BlockSource& source, const FastCdc& fastcdc, const BufferOptions& options = {});
 
   // The next chunk, nothing at the end. After an error every further call gives that error.
   Result<std::optional<Chunk>> next();
@@ -22,8 +26,11 @@ class ChunkStream {
  private:
   Result<std::optional<Chunk>> pull();
   Result<> read();
+  Result<> push_block();
 
-  ByteSource* source_;
+  // One of the two.
+  ByteSource* source_ = nullptr;
+  BlockSource* blocks_ = nullptr;
   PushChunker chunker_;
   std::optional<Error> failure_;
 };

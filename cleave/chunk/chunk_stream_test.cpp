@@ -26,7 +26,8 @@ using test::SlicingSource;
 
 const ChunkingOptions kSmall = {.min_size = 64, .avg_size = 256, .max_size = 1024};
 
-std::vector<Chunk> all_chunks(ByteSource& source, const FastCdc& fastcdc) {
+template <class Source>
+std::vector<Chunk> all_chunks(Source& source, const FastCdc& fastcdc) {
   std::vector<Chunk> chunks;
   ChunkStream stream(source, fastcdc);
   for (;;) {
@@ -90,6 +91,30 @@ RC_GTEST_PROP(ChunkStream, GivesTheChunksOfOnePassHoweverItIsSliced, (std::uint6
       std::nullopt, 0, 1, 1000, data.size() - std::min<std::size_t>(data.size(), 1), data.size(),
       data.size() + 1, std::uint64_t{1} << 40, ~std::uint64_t{0});
   SlicingSource source(data, [&] { return 1 + random() % most; }, claimed);
+  RC_ASSERT(are_those_of(all_chunks(source, fastcdc), fastcdc, data));
+}
+
+// Blocks of sizes drawn at random, each in memory of its own.
+class Blocks final : public BlockSource {
+ public:
+  Blocks(ByteSpan data, std::uint64_t seed, std::size_t most)
+      : rest_(data), random_(seed), most_(most) {}
+  Result<Bytes> next() override {
+    const ByteSpan block = rest_.first(std::min<std::size_t>(1 + random_() % most_, rest_.size()));
+    rest_ = rest_.subspan(block.size());
+    return Bytes::copy_of(block);
+  }
+
+ private:
+  ByteSpan rest_;
+  std::mt19937_64 random_;
+  std::size_t most_;
+};
+
+RC_GTEST_PROP(ChunkStream, GivesTheChunksOfOnePassFromBlocks, (std::uint64_t seed)) {
+  const FastCdc fastcdc = make_fastcdc(test::any_options());
+  const auto data = mixed_bytes(seed, *rc::gen::inRange<std::size_t>(0, 200'000));
+  Blocks source(data, seed, *rc::gen::element<std::size_t>(1, 100, 5000, 100'000));
   RC_ASSERT(are_those_of(all_chunks(source, fastcdc), fastcdc, data));
 }
 

@@ -8,6 +8,14 @@
 
 namespace cleave {
 
+std::vector<KernelInfo> FastCdc::kernels() {
+  std::vector<KernelInfo> infos;
+  for (const GearKernel& kernel : gear_kernels()) infos.push_back({kernel.name, kernel.needs});
+  return infos;
+}
+
+KernelInfo FastCdc::default_kernel() { return {gear_kernel().name, gear_kernel().needs}; }
+
 Result<FastCdc> FastCdc::create(const ChunkingOptions& options) {
   return create(options, gear_kernel());
 }

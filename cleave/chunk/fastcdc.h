@@ -10,8 +10,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "cleave/base/bytes.h"
+#include "cleave/base/cpu.h"
 #include "cleave/base/error.h"
 #include "cleave/chunk/options.h"
 
@@ -25,6 +28,12 @@ struct Cut {
 
 struct GearKernel;
 struct GearTables;
+
+// One of the ways to search for cut points; all find the same.
+struct KernelInfo {
+  std::string_view name;
+  CpuLevel needs;
+};
 
 class FastCdc {
  public:
@@ -55,6 +64,10 @@ class FastCdc {
   std::optional<Cut> resume(Scan& scan, ByteSpan next, bool at_end) const;
 
   const ChunkingOptions& options() const { return options_; }
+
+  // Those that this machine can run, and the one that create() takes (see cpu_level()).
+  static std::vector<KernelInfo> kernels();
+  static KernelInfo default_kernel();
 
  private:
   FastCdc(const ChunkingOptions& options, const GearKernel& kernel);

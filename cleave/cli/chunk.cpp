@@ -1,10 +1,11 @@
 // cleave chunk FILE…
 #include <fmt/format.h>
 
-#include "cleave/base/mapped_file.h"
+#include "cleave/chunk/chunk_pipeline.h"
 #include "cleave/chunk/chunker.h"
 #include "cleave/cli/chunking_flags.h"
 #include "cleave/cli/context.h"
+#include "cleave/cli/input.h"
 #include "cleave/cli/output.h"
 
 namespace cleave::cli {
@@ -43,12 +44,24 @@ void print_chunks(const std::vector<ChunkDescriptor>& chunks) {
 }
 
 Result<ExitCode> run(Context& context, const Flags& flags) {
-  const FastCdc fastcdc = CLEAVE_TRY(FastCdc::create(flags.chunking));
-  const Bytes bytes = CLEAVE_TRY(open_bytes(flags.file == "-" ? "/dev/stdin" : flags.file));
-  const auto chunks = describe_chunks(context.executor(), fastcdc, flags.algorithm, bytes);
-  CLEAVE_TRY(bytes.check());
+  Input input = CLEAVE_TRY(Input::open(flags.file, context.progress, Input::Counts::no));
+  ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder()
+                                          .chunking(flags.chunking)
+                                          .hash(flags.algorithm)
+                                          .executor(context.executor())
+                                          .progress(context.progress)
+                                          .build());
+  std::vector<ChunkDescriptor> chunks;
+  std::uint64_t size = 0;
+  CLEAVE_TRY(pipeline.run(input, [&](const ProcessedChunk& item) -> Result<> {
+    const std::size_t length = item.chunk.payload.size();
+    chunks.push_back({item.hash, item.chunk.offset, length, item.chunk.gear_hash});
+    size += length;
+    return {};
+  }));
+  CLEAVE_TRY(input.check_unchanged());
   if (context.json) {
-    print_chunks_json(flags.file, bytes.size(), chunks);
+    print_chunks_json(flags.file, size, chunks);
   } else {
     print_chunks(chunks);
   }

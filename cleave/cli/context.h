@@ -59,6 +59,7 @@ void register_add(CLI::App& app, Context& context);
 void register_cat(CLI::App& app, Context& context);
 void register_chunk(CLI::App& app, Context& context);
 void register_completion(CLI::App& app, Context& context);
+void register_cpu(CLI::App& app, Context& context);
 void register_gc(CLI::App& app, Context& context);
 void register_get(CLI::App& app, Context& context);
 void register_ls(CLI::App& app, Context& context);

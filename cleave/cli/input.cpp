@@ -16,6 +16,11 @@ Result<Input> Input::open(const std::string& path, Progress& progress, Counts co
   return Input(CLEAVE_TRY(FileSource::open(path)), false, progress, counts);
 }
 
+Result<> Input::check_unchanged() const {
+  if (may_wait_) return {};
+  return file_.check_unchanged();
+}
+
 Result<std::size_t> Input::read(MutableByteSpan into) {
   CLEAVE_TRY(progress_.check());
   if (may_wait_) {

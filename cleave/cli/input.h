@@ -17,6 +17,8 @@ class Input final : public ByteSource {
 
   Result<std::size_t> read(MutableByteSpan into) override;
   std::optional<std::uint64_t> remaining() const override { return file_.remaining(); }
+  // Fails when a regular file was written to since it was opened.
+  Result<> check_unchanged() const;
 
  private:
   Input(FileSource file, bool may_wait, Progress& progress, Counts counts)

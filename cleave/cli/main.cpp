@@ -72,6 +72,7 @@ void register_commands(CLI::App& app, Context& context) {
   register_stats(app, context);
   register_chunk(app, context);
   register_nar(app, context);
+  register_cpu(app, context);
   register_completion(app, context);
 }
 
