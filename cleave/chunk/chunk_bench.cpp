@@ -91,6 +91,17 @@ void hashed_stream_of_file(benchmark::State& state, HashAlgorithm algorithm) {
   count_bytes(state);
 }
 
+void hashed_stream_of_mapped_file(benchmark::State& state, HashAlgorithm algorithm) {
+  for (auto _ : state) {
+    MappedWindows file = MappedWindows::open(real_file()).value();
+    auto stream =
+        HashedStream::create(file, {.algorithm = algorithm, .executor = &threads(state.range(0))})
+            .value();
+    while (const auto chunk = stream.next().value()) benchmark::DoNotOptimize(chunk->hash);
+  }
+  count_bytes(state);
+}
+
 // range(0): the average size in KiB.
 ChunkingOptions options_of(const benchmark::State& state) {
   const auto avg = static_cast<std::uint64_t>(state.range(0)) << 10;
@@ -163,9 +174,11 @@ BENCHMARK(cut_one_buffer)->Apply(by_threads);
 BENCHMARK_CAPTURE(hash_chunks, sha256, kSha256)->Apply(by_threads);
 BENCHMARK_CAPTURE(describe, sha256, kSha256)->Apply(by_threads);
 BENCHMARK_CAPTURE(hashed_stream_of_file, sha256, kSha256)->Apply(by_threads);
+BENCHMARK_CAPTURE(hashed_stream_of_mapped_file, sha256, kSha256)->Apply(by_threads);
 BENCHMARK_CAPTURE(hash_chunks, blake3, kBlake3)->Apply(by_threads);
 BENCHMARK_CAPTURE(describe, blake3, kBlake3)->Apply(by_threads);
 BENCHMARK_CAPTURE(hashed_stream_of_file, blake3, kBlake3)->Apply(by_threads);
+BENCHMARK_CAPTURE(hashed_stream_of_mapped_file, blake3, kBlake3)->Apply(by_threads);
 BENCHMARK(one_pass)->Apply(by_average);
 BENCHMARK(stream_of_memory)->Apply(by_average);
 BENCHMARK(stream_of_file_read)->Apply(by_average);

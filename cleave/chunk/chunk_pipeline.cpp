@@ -40,12 +40,14 @@ class ChunkPipeline::Implementation {
     groups_.resize(std::max<std::size_t>(wanted, 1));
   }
 
-  Result<> run(ByteSource& source, Sink sink) {
+  template <class Source>
+  Result<> run(Source& source, Sink sink) {
     ChunkStream stream(source, fastcdc_, options_.buffers);
     const auto from_stream = [&](Group& group) { return take(stream, group); };
     const auto hashed = [&](Group& group) -> Result<> {
       for (ProcessedChunk& item : group.chunks) {
         item.hash = hash(options_.algorithm, item.chunk.payload);
+        CLEAVE_TRY(item.chunk.payload.check());
       }
       return {};
     };
@@ -111,6 +113,10 @@ ChunkPipeline::ChunkPipeline(ChunkPipeline&&) noexcept = default;
 ChunkPipeline& ChunkPipeline::operator=(ChunkPipeline&&) noexcept = default;
 
 Result<> ChunkPipeline::run(ByteSource& source, Sink sink) {
+  return implementation_->run(source, sink);
+}
+
+Result<> ChunkPipeline::run(BlockSource& source, Sink sink) {
   return implementation_->run(source, sink);
 }
 

@@ -50,6 +50,9 @@ class ChunkPipeline {
   // Gives `sink` every chunk in the order of the input, one at a time, on any thread. An error of
   // the source, of the sink or of a stage ends the run, after the chunks that come before it.
   Result<> run(ByteSource& source, Sink sink);
+  // The same, without copying from the source's blocks (see ChunkStream). A mapped file that
+  // shrinks is file_changed.
+  Result<> run(BlockSource& source, Sink sink);
 
  private:
   friend class PipelineBuilder;

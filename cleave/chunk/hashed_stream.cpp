@@ -31,7 +31,8 @@ class HashedStream::Implementation {
 // On the calling thread.
 class HashedStream::Implementation::Alone final : public Implementation {
  public:
-  Alone(ByteSource& source, const FastCdc& fastcdc, const PipelineOptions& options)
+  template <class Source>
+  Alone(Source& source, const FastCdc& fastcdc, const PipelineOptions& options)
       : algorithm_(options.algorithm),
         fastcdc_(fastcdc),
         stream_(source, fastcdc_, options.buffers) {}
@@ -40,6 +41,7 @@ class HashedStream::Implementation::Alone final : public Implementation {
     auto chunk = CLEAVE_TRY(stream_.next());
     if (!chunk) return std::nullopt;
     const Digest digest = hash(algorithm_, chunk->payload);
+    CLEAVE_TRY(chunk->payload.check());
     return HashedChunk{digest, *std::move(chunk)};
   }
 
@@ -52,7 +54,8 @@ class HashedStream::Implementation::Alone final : public Implementation {
 // A thread runs the pipeline into a queue.
 class HashedStream::Implementation::Behind final : public Implementation {
  public:
-  Behind(ByteSource& source, ChunkPipeline pipeline)
+  template <class Source>
+  Behind(Source& source, ChunkPipeline pipeline)
       : pipeline_(std::move(pipeline)), thread_([this, &source] { run(source); }) {}
   ~Behind() override {
     {
@@ -84,7 +87,8 @@ class HashedStream::Implementation::Behind final : public Implementation {
     return {};
   }
 
-  void run(ByteSource& source) {
+  template <class Source>
+  void run(Source& source) {
     const Result<> outcome = pipeline_.run(source, [&](const ProcessedChunk& processed) {
       std::unique_lock lock(mutex_);
       room_.wait(lock, [&] {
@@ -122,7 +126,8 @@ HashedStream::~HashedStream() = default;
 HashedStream::HashedStream(HashedStream&&) noexcept = default;
 HashedStream& HashedStream::operator=(HashedStream&&) noexcept = default;
 
-Result<HashedStream> HashedStream::create(ByteSource& source, const PipelineOptions& options) {
+template <class Source>
+Result<HashedStream> HashedStream::make(Source& source, const PipelineOptions& options) {
   const std::size_t threads = options.executor != nullptr ? options.executor->concurrency()
                                                           : default_threads(options.threads);
   if (threads == 1) {
@@ -133,6 +138,13 @@ Result<HashedStream> HashedStream::create(ByteSource& source, const PipelineOpti
   without_compression.zstd_level.reset();
   ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder(without_compression).build());
   return HashedStream(std::make_unique<Implementation::Behind>(source, std::move(pipeline)));
+}
+
+Result<HashedStream> HashedStream::create(ByteSource& source, const PipelineOptions& options) {
+  return make(source, options);
+}
+Result<HashedStream> HashedStream::create(BlockSource& source, const PipelineOptions& options) {
+  return make(source, options);
 }
 
 Result<std::optional<HashedChunk>> HashedStream::next() { return implementation_->next(); }

@@ -22,6 +22,7 @@ class HashedStream {
  public:
   // `source` is read by other threads, and must outlive the stream.
   static Result<HashedStream> create(ByteSource& source, const PipelineOptions& options);
+  static Result<HashedStream> create(BlockSource& source, const PipelineOptions& options);
   // Ends the work in progress; waits for the read that is under way.
   ~HashedStream();
   HashedStream(HashedStream&&) noexcept;
@@ -34,6 +35,8 @@ class HashedStream {
  private:
   class Implementation;
   explicit HashedStream(std::unique_ptr<Implementation> implementation);
+  template <class Source>
+  static Result<HashedStream> make(Source& source, const PipelineOptions& options);
   std::unique_ptr<Implementation> implementation_;
 };
 

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "cleave/base/internal/fail.h"
+#include "cleave/base/mapped_windows.h"
 #include "cleave/chunk/chunker.h"
 #include "tests/support/bytes.h"
 #include "tests/support/chunking.h"
 #include "tests/support/result.h"
+#include "tests/support/temp_dir.h"
 
 namespace cleave {
 namespace {
@@ -48,6 +50,23 @@ TEST_P(Hashed, GivesTheDescribedChunks) {
       EXPECT_FALSE(*end);
     }
   }
+}
+
+TEST_P(Hashed, OfAMappedFile) {
+  const test::TempDir dir;
+  const auto data = mixed_bytes(8, 5'000'000);
+  test::write_file(dir / "file", as_text(data));
+  MappedWindows file =
+      MappedWindows::open(dir / "file", {.whole_up_to = 0, .window_size = 1 << 20}).value();
+  auto stream = HashedStream::create(file, options()).value();
+  for (const ChunkDescriptor& want : describe_chunks(
+           *make_inline_executor(), FastCdc::create(kSmall).value(), HashAlgorithm::blake3, data)) {
+    const auto got = stream.next();
+    ASSERT_TRUE(ok(got) && *got);
+    ASSERT_EQ((*got)->hash, want.hash);
+    ASSERT_EQ((*got)->chunk.offset, want.offset);
+  }
+  EXPECT_FALSE(stream.next().value());
 }
 
 TEST_P(Hashed, StaysFailed) {
