@@ -1,5 +1,5 @@
-// FastCDC: chunks cover the input and keep their limits; the definition, one pass and a stream
-// sliced by the input agree.
+// FastCDC: chunks cover the input and keep their limits; the definition, one pass of every kernel,
+// many threads, and streams and pushes sliced by the input agree.
 //
 // Input: level (1), slices (8), seed, min, avg, max (8 each, little-endian, the sizes folded into a
 // small legal range unless bit 7 of the level is set), then the data.
@@ -13,6 +13,7 @@
 #include "cleave/base/endian.h"
 #include "cleave/chunk/chunk_stream.h"
 #include "cleave/chunk/chunker.h"
+#include "cleave/chunk/internal/gear_scan.h"
 #include "tests/support/fastcdc_reference.h"
 
 namespace {
@@ -62,6 +63,53 @@ cleave::ChunkingOptions read_options(ByteSpan header) {
   return options;
 }
 
+bool same(const std::vector<cleave::Cut>& cuts, const std::vector<cleave::Cut>& expected) {
+  return std::ranges::equal(cuts, expected, [](const cleave::Cut& a, const cleave::Cut& b) {
+    return a.length == b.length && a.gear_hash == b.gear_hash;
+  });
+}
+
+void check_limits(const cleave::ChunkingOptions& options, const std::vector<cleave::Cut>& cuts,
+                  std::size_t size) {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    require(cuts[i].length <= options.max_size);
+    // An odd minimum may be missed by one byte, the last chunk may be any size.
+    require(cuts[i].length >= options.min_size / 2 * 2 || i + 1 == cuts.size());
+    sum += cuts[i].length;
+  }
+  require(sum == size);
+}
+
+template <class Next>
+void check_stream(Next next, const std::vector<cleave::Cut>& cuts, ByteSpan data) {
+  std::size_t offset = 0;
+  for (const cleave::Cut& cut : cuts) {
+    const auto chunk = next();
+    require(chunk && *chunk && (*chunk)->offset == offset && (*chunk)->gear_hash == cut.gear_hash);
+    require(std::ranges::equal((*chunk)->payload.span(), data.subspan(offset, cut.length)));
+    offset += cut.length;
+  }
+  const auto end = next();
+  require(end && !*end);
+}
+
+cleave::Result<std::optional<cleave::Chunk>> push_until_chunk(cleave::PushChunker& chunker,
+                                                              SlicingSource& source) {
+  for (;;) {
+    auto chunk = chunker.poll();
+    if (!chunk || *chunk || chunker.finished()) return chunk;
+    cleave::Buffer piece;
+    piece.resize(4096);
+    piece.resize(*source.read(piece.span()));
+    if (piece.empty()) {
+      chunker.finish();
+    } else {
+      chunker.push(std::move(piece).freeze());
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
@@ -73,26 +121,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
   require(fastcdc.has_value() == options.validate().has_value());
   if (!fastcdc) return 0;
 
-  const std::vector<cleave::Cut> cuts = cleave::cut_all(*fastcdc, data);
   const std::vector<cleave::Cut> expected = cleave::test::reference_cuts(options, data);
-  require(cuts.size() == expected.size());
-  SlicingSource source(data, bytes.subspan(1, 8));
-  cleave::ChunkStream stream(source, *fastcdc);
-  std::size_t offset = 0;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    const cleave::Cut cut = cuts[i];
-    require(cut.length == expected[i].length && cut.gear_hash == expected[i].gear_hash);
-    require(cut.length <= options.max_size);
-    // An odd minimum may be missed by one byte, the last chunk may be any size.
-    require(cut.length >= options.min_size / 2 * 2 || i + 1 == cuts.size());
-
-    const auto chunk = stream.next();
-    require(chunk && *chunk && (*chunk)->offset == offset && (*chunk)->gear_hash == cut.gear_hash);
-    require(std::ranges::equal((*chunk)->payload.span(), data.subspan(offset, cut.length)));
-    offset += cut.length;
+  check_limits(options, expected, data.size());
+  for (const cleave::GearKernel& kernel : cleave::gear_kernels()) {
+    require(same(cleave::cut_all(*cleave::FastCdc::create(options, kernel), data), expected));
   }
-  require(offset == data.size());
-  const auto end = stream.next();
-  require(end && !*end);
+  require(same(cleave::cut_all(*cleave::make_thread_executor(2), *fastcdc, data), expected));
+
+  const ByteSpan slices = bytes.subspan(1, 8);
+  SlicingSource source(data, slices);
+  cleave::ChunkStream stream(source, *fastcdc);
+  check_stream([&] { return stream.next(); }, expected, data);
+
+  cleave::PushChunker pushed(*fastcdc);
+  SlicingSource pieces(data, slices);
+  check_stream([&] { return push_until_chunk(pushed, pieces); }, expected, data);
   return 0;
 }

@@ -21,7 +21,7 @@ struct MappedWindowsOptions {
   // The windows of larger ones; rounded up to whole pages.
   std::uint64_t window_size = std::uint64_t{256} << 20;
   // How the rest is read where mapping fails.
-  ReadAheadOptions reading;
+  ReadAheadOptions reading = {};
 };
 
 // Maps a regular file window by window, from its start to the size it had when it was opened. A
@@ -67,7 +67,7 @@ enum class BlockAccess : std::uint8_t {
 
 struct BlockOptions {
   BlockAccess access = BlockAccess::read;
-  ReadAheadOptions reading;
+  ReadAheadOptions reading = {};
   MappedWindowsOptions mapping;  // its `reading` is the one above
 };
 

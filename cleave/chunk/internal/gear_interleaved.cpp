@@ -71,7 +71,7 @@ GearHit first_hit(const GearTables& tables, ByteSpan block, std::uint64_t hash, 
 
 GearHit gear_find_interleaved(const GearTables& tables, ByteSpan data, std::uint64_t hash,
                               std::uint64_t mask) {
-  const std::size_t block_size = gear_block_size(mask, kMaxBlock);
+  const std::size_t block_size = gear_block_size(mask, kMinBlock, kMaxBlock);
   std::size_t done = 0;
   std::uint64_t last = hash;
   while (data.size() - done >= kMinBlock) {

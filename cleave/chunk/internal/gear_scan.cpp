@@ -59,9 +59,9 @@ std::uint64_t gear_hash_at(const GearTables& tables, ByteSpan data, std::size_t 
   return (parts[0] << 48) + (parts[1] << 32) + (parts[2] << 16) + parts[3];
 }
 
-std::size_t gear_block_size(std::uint64_t mask, std::size_t max) {
+std::size_t gear_block_size(std::uint64_t mask, std::size_t min, std::size_t max) {
   const int bits = std::popcount(mask);
-  return std::min(max, std::size_t{1} << (bits / 2 + 5));
+  return std::clamp(std::size_t{1} << (bits / 2 + 5), min, max);
 }
 
 std::span<const GearKernel> gear_kernels() {

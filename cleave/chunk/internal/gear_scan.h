@@ -65,6 +65,6 @@ std::uint64_t gear_hash_at(const GearTables& tables, ByteSpan data, std::size_t 
 
 // How many bytes to move through at a time. What is scanned beyond a hit is lost, and so is the
 // warming up of every block: this balances them for hits as rare as `mask` makes them.
-std::size_t gear_block_size(std::uint64_t mask, std::size_t max);
+std::size_t gear_block_size(std::uint64_t mask, std::size_t min, std::size_t max);
 
 }  // namespace cleave

@@ -344,7 +344,8 @@ CLEAVE_VBMI GearHit find(const GearTables& tables, ByteSpan data, std::uint64_t 
                          std::uint64_t mask) {
   // Not a power of two, so that the streams do not compete for the same lines of the cache.
   constexpr std::size_t kMinBlock = Kernel<Lanes>::kMinBlock;
-  const std::size_t block_size = gear_block_size(mask, kMaxBlock - kMinBlock) + kMinBlock;
+  const std::size_t block_size =
+      gear_block_size(mask, kMinBlock, kMaxBlock - kMinBlock) + kMinBlock;
   Kernel<Lanes> kernel(tables);
   Candidates candidates;
   std::size_t done = 0;
