@@ -16,6 +16,7 @@
 
 #include "cleave/base/file.h"
 #include "tests/support/bytes.h"
+#include "tests/support/death_test.h"
 #include "tests/support/result.h"
 #include "tests/support/temp_dir.h"
 
@@ -223,7 +224,7 @@ TEST(MappingGuard, GuardsAMappingThatSomebodyElseMade) {
 class BusErrorDeathTest : public testing::Test {
  protected:
   // A child that starts afresh: nobody has installed a handler yet.
-  BusErrorDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  BusErrorDeathTest() { test::die_in_new_processes(); }
 
   void map_something() {
     write_file(dir / "mapped", "m");
