@@ -151,7 +151,7 @@ TEST(OpenBytes, ReadsWhatCannotBeMapped) {
 }
 
 TEST(OpenBytes, ReadsFilesThatSayTheyAreEmpty) {
-  const auto bytes = open_bytes("/proc/self/stat");
+  const auto bytes = open_bytes("/proc/thread-self/stat");
   ASSERT_TRUE(ok(bytes));
   EXPECT_THAT(text_of(*bytes), testing::StartsWith(std::to_string(::getpid())));
 }
