@@ -16,6 +16,7 @@
 
 #include "cleave/base/file.h"
 #include "tests/support/bytes.h"
+#include "tests/support/death_test.h"
 #include "tests/support/result.h"
 #include "tests/support/temp_dir.h"
 
@@ -150,7 +151,7 @@ TEST(OpenBytes, ReadsWhatCannotBeMapped) {
 }
 
 TEST(OpenBytes, ReadsFilesThatSayTheyAreEmpty) {
-  const auto bytes = open_bytes("/proc/self/stat");
+  const auto bytes = open_bytes("/proc/thread-self/stat");
   ASSERT_TRUE(ok(bytes));
   EXPECT_THAT(text_of(*bytes), testing::StartsWith(std::to_string(::getpid())));
 }
@@ -223,7 +224,7 @@ TEST(MappingGuard, GuardsAMappingThatSomebodyElseMade) {
 class BusErrorDeathTest : public testing::Test {
  protected:
   // A child that starts afresh: nobody has installed a handler yet.
-  BusErrorDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  BusErrorDeathTest() { test::die_in_new_processes(); }
 
   void map_something() {
     write_file(dir / "mapped", "m");

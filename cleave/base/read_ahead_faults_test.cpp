@@ -159,7 +159,7 @@ TEST_P(ReadAheadFaultsTest, GoesThroughThePageCacheWhereDirectReadsAreRefused) {
 }
 
 TEST(ReadAheadFaults, AFileThatSaysItIsEmptyAndIsNotIsAnError) {
-  auto source = ReadAheadSource::open("/proc/self/stat").value();
+  auto source = ReadAheadSource::open("/proc/thread-self/stat").value();
   EXPECT_TRUE(fails_with(source.next(), IoError::file_changed));
 }
 

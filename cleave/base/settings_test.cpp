@@ -8,6 +8,7 @@
 
 #include "cleave/base/cpu.h"
 #include "cleave/base/executor.h"
+#include "tests/support/death_test.h"
 
 namespace cleave {
 namespace {
@@ -25,7 +26,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 // Settings are read once a process: each case needs one of its own.
 class SettingsDeathTest : public testing::TestWithParam<Case> {
  protected:
-  SettingsDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  SettingsDeathTest() { test::die_in_new_processes(); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Threads, SettingsDeathTest,
@@ -58,7 +59,7 @@ std::ostream& operator<<(std::ostream& out, const ByteCase& c) {
 
 class ByteSettingsDeathTest : public testing::TestWithParam<ByteCase> {
  protected:
-  ByteSettingsDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  ByteSettingsDeathTest() { test::die_in_new_processes(); }
 };
 
 constexpr auto kCap = &Settings::read_slice_cap;

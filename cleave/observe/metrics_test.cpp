@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/death_test.h"
+
 namespace cleave {
 namespace {
 
@@ -57,7 +59,7 @@ void measure() {
 // Whether spans are on is read once a process: each test needs one of its own.
 class SpansDeathTest : public testing::Test {
  protected:
-  SpansDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  SpansDeathTest() { test::die_in_new_processes(); }
 };
 
 TEST_F(SpansDeathTest, MeasureNothingWhenOff) {

@@ -1,6 +1,6 @@
 // Four streams through the integer units. One stream waits for its own hash most of the time; four
 // keep the CPU busy. AVX2 and NEON have no lookup in 256 entries: gathers, and vectors put together
-// from single loads, were slower (docs/benchmarks.md).
+// from single loads, were slower (docs/architecture.md).
 #include <algorithm>
 #include <array>
 #include <utility>
