@@ -70,7 +70,7 @@ TEST_P(Kernel, HitsAtEveryResidue) {
   const GearTables tables(0);
   const std::vector<std::byte> quiet(9000);  // the hash of zeros is no hit
   for (const std::uint64_t mask : {kMasks[13], kMasks[17], kMasks[21]}) {
-    const auto data = random_bytes(3, 4 << std::popcount(mask));
+    const auto data = random_bytes(3, std::size_t{4} << std::popcount(mask));
     const GearHit hit = gear_find_scalar(tables, ByteSpan(data).subspan(64), 0, mask);
     ASSERT_LT(hit.position, data.size() - 64);
     const ByteSpan trigger = ByteSpan(data).subspan(hit.position, 65);
