@@ -59,9 +59,12 @@ void async_stream(benchmark::State& state, Where where) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(data.size()));
   state.counters["chunks"] = static_cast<double>(chunks);
 }
-BENCHMARK_CAPTURE(async_stream, without_yields, Where::here_without_yields)->Arg(16)->Arg(1024);
-BENCHMARK_CAPTURE(async_stream, here, Where::here)->Arg(16)->Arg(1024);
-BENCHMARK_CAPTURE(async_stream, pool, Where::pool)->Arg(16)->Arg(1024);
+BENCHMARK_CAPTURE(async_stream, without_yields, Where::here_without_yields)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(1024);
+BENCHMARK_CAPTURE(async_stream, here, Where::here)->Arg(1)->Arg(16)->Arg(1024);
+BENCHMARK_CAPTURE(async_stream, pool, Where::pool)->Arg(1)->Arg(16)->Arg(1024);
 
 }  // namespace
 }  // namespace cleave
