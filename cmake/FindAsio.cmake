@@ -14,5 +14,6 @@ if(Asio_FOUND AND NOT TARGET Asio::asio)
   add_library(Asio::asio INTERFACE IMPORTED)
   target_include_directories(Asio::asio INTERFACE ${Asio_INCLUDE_DIR})
   target_link_libraries(Asio::asio INTERFACE Threads::Threads)
-  target_compile_definitions(Asio::asio INTERFACE ASIO_STANDALONE)
+  target_compile_definitions(Asio::asio INTERFACE ASIO_STANDALONE
+    $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT>)  # which old versions do not see for themselves
 endif()

@@ -35,6 +35,10 @@
 #include <asio/use_awaitable.hpp>
 #endif
 
+#if !defined(ASIO_HAS_CO_AWAIT) && !defined(BOOST_ASIO_HAS_CO_AWAIT)
+#error "Asio was configured without coroutines. With Clang, old versions need -DASIO_HAS_CO_AWAIT"
+#endif
+
 #include "cleave/base/settings.h"
 #include "cleave/chunk/chunk_poller.h"
 #include "cleave/chunk/hashed_stream.h"
