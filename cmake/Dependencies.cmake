@@ -53,6 +53,19 @@ if(CLEAVE_WITH_CLI)
 endif()
 cleave_dependency(CLI11::CLI11 WHEN CLEAVE_WITH_CLI HEADER_ONLY)
 
+# Only tests and benchmarks use it: whoever includes chunk/async_chunk_stream.h brings an Asio along.
+if(CLEAVE_WITH_ASIO AND (CLEAVE_WITH_TESTS OR CLEAVE_WITH_BENCH))
+  if(CLEAVE_WITH_BOOST)
+    add_library(Asio::asio INTERFACE IMPORTED)
+    target_link_libraries(Asio::asio INTERFACE Boost::headers)
+    target_compile_definitions(Asio::asio INTERFACE CLEAVE_USE_BOOST_ASIO)
+  else()
+    find_package(Asio 1.22 REQUIRED)
+  endif()
+  # GCC 12 takes the frames of its coroutines to be allocated by the wrong operator new, depending on what it inlines.
+  target_compile_options(Asio::asio INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
+endif()
+
 if(CLEAVE_WITH_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

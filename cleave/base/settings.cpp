@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <system_error>
 
 #include "cleave/base/cpu.h"
 
@@ -19,6 +20,7 @@ constexpr Range kThreads{0, 1024};
 constexpr Range kReadSliceCap{std::size_t{4} << 10, std::size_t{256} << 20};
 constexpr Range kReadAhead{0, std::size_t{1} << 30};
 constexpr Range kParallelThreshold{0, std::size_t{1} << 40};
+constexpr Range kAsyncBufferLimit{std::size_t{64} << 20, std::size_t{3} << 30};
 
 std::optional<std::size_t> number(const std::string& text, Range range) {
   std::size_t value = 0;
@@ -29,13 +31,25 @@ std::optional<std::size_t> number(const std::string& text, Range range) {
   return value;
 }
 
-// The first of two variables that is set to a number in `range`.
+// The same, but a number outside of `range` stands for its nearer end.
+std::optional<std::size_t> clamped(const std::string& text, Range range) {
+  std::size_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, problem] = std::from_chars(text.data(), end, value);
+  if (problem == std::errc::invalid_argument || stop != end) return std::nullopt;
+  if (problem == std::errc::result_out_of_range) return range.max;
+  return std::clamp(value, range.min, range.max);
+}
+
+using Parse = std::optional<std::size_t>(const std::string& text, Range range);
+
+// The first of two variables that is set to what `parse` takes.
 std::optional<std::size_t> read_number(const char* name, const char* other_name, Range range,
-                                       std::vector<std::string>& ignored) {
+                                       Parse& parse, std::vector<std::string>& ignored) {
   for (const char* variable : {name, other_name}) {
     const std::string text = environment(variable);
     if (text.empty()) continue;
-    if (const auto value = number(text, range)) return value;
+    if (const auto value = parse(text, range)) return value;
     ignored.emplace_back(variable);
   }
   return std::nullopt;
@@ -53,9 +67,9 @@ std::string read_cpu(std::vector<std::string>& ignored) {
 
 Settings read_settings() {
   Settings read;
-  const auto set = [&](std::size_t& setting, const char* name, const char* other_name,
-                       Range range) {
-    setting = read_number(name, other_name, range, read.ignored).value_or(setting);
+  const auto set = [&](std::size_t& setting, const char* name, const char* other_name, Range range,
+                       Parse& parse = number) {
+    setting = read_number(name, other_name, range, parse, read.ignored).value_or(setting);
   };
   set(read.threads, "CLEAVE_NUM_THREADS", "RAYON_NUM_THREADS", kThreads);
   set(read.read_slice_cap, "CLEAVE_READ_SLICE_CAP_BYTES", "CHUNKER_READ_SLICE_CAP_BYTES",
@@ -63,6 +77,8 @@ Settings read_settings() {
   set(read.read_ahead, "CLEAVE_READAHEAD_BYTES", "CHUNKER_READAHEAD_BYTES", kReadAhead);
   set(read.parallel_threshold, "CLEAVE_PARALLEL_THRESHOLD", "CHUNKER_PARALLEL_THRESHOLD",
       kParallelThreshold);
+  set(read.async_buffer_limit, "CLEAVE_ASYNC_BUFFER_LIMIT_BYTES",
+      "CHUNKER_ASYNC_BUFFER_LIMIT_BYTES", kAsyncBufferLimit, clamped);
   read.profile = environment("CLEAVE_PROFILE") == "1";
   read.cpu = read_cpu(read.ignored);
   return read;

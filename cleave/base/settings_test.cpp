@@ -64,6 +64,10 @@ class ByteSettingsDeathTest : public testing::TestWithParam<ByteCase> {
 
 constexpr auto kCap = &Settings::read_slice_cap;
 constexpr std::size_t kCapDefault = std::size_t{16} << 20;
+constexpr auto kLimit = &Settings::async_buffer_limit;
+constexpr std::size_t kLimitDefault = std::size_t{2} << 30;
+constexpr std::size_t kMinLimit = std::size_t{64} << 20;
+constexpr std::size_t kMaxLimit = std::size_t{3} << 30;
 INSTANTIATE_TEST_SUITE_P(
     Bytes, ByteSettingsDeathTest,
     testing::Values(
@@ -79,7 +83,17 @@ INSTANTIATE_TEST_SUITE_P(
         ByteCase{"CHUNKER_READAHEAD_BYTES", "65536", &Settings::read_ahead, 65536, false},
         ByteCase{"CLEAVE_READAHEAD_BYTES", "-1", &Settings::read_ahead, 8 << 20, true},
         ByteCase{"CLEAVE_PARALLEL_THRESHOLD", "1", &Settings::parallel_threshold, 1, false},
-        ByteCase{"CHUNKER_PARALLEL_THRESHOLD", "2", &Settings::parallel_threshold, 2, false}));
+        ByteCase{"CHUNKER_PARALLEL_THRESHOLD", "2", &Settings::parallel_threshold, 2, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "", kLimit, kLimitDefault, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "100000000", kLimit, 100'000'000, false},
+        ByteCase{"CHUNKER_ASYNC_BUFFER_LIMIT_BYTES", "200000000", kLimit, 200'000'000, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "0", kLimit, kMinLimit, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "67108863", kLimit, kMinLimit, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "3221225473", kLimit, kMaxLimit, false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "99999999999999999999", kLimit, kMaxLimit,
+                 false},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "-1", kLimit, kLimitDefault, true},
+        ByteCase{"CLEAVE_ASYNC_BUFFER_LIMIT_BYTES", "2G", kLimit, kLimitDefault, true}));
 
 TEST_P(ByteSettingsDeathTest, ComeFromTheEnvironmentOrSayThatTheyWereIgnored) {
   const ByteCase& c = GetParam();

@@ -33,12 +33,14 @@ std::size_t first_size(const BufferOptions& options, std::size_t largest) {
 class PushChunker::Pool {
  public:
   struct Memory {
-    Reservation reservation;  // given back after the memory
+    Reservation within_limit;  // both given back after the memory
+    Reservation reservation;
     Buffer buffer;
   };
 
   Pool(const BufferOptions& options, std::size_t max_chunk)
       : budget_(options.budget),
+        limit_(limits_of(options)),
         largest_(std::max(options.block_size, 2 * max_chunk)),
         next_size_(first_size(options, largest_)) {}
 
@@ -64,8 +66,20 @@ class PushChunker::Pool {
   }
 
  private:
-  Result<Memory> allocate(std::size_t size) const {
+  static MemoryLimits limits_of(const BufferOptions& options) {
+    const std::size_t limit = options.limit.value_or(MemoryLimits::kUnlimited);
+    return {.soft_bytes = limit, .hard_bytes = limit};
+  }
+
+  Result<Reservation> reserve_within_limit(std::size_t size) {
+    if (auto reservation = limit_.reserve(size)) return reservation;
+    return fail(error(ChunkingError::buffer_limit_exceeded)
+                    .with_attempt(limit_.used() + size, limit_.limits().hard_bytes));
+  }
+
+  Result<Memory> allocate(std::size_t size) {
     Memory memory;
+    memory.within_limit = CLEAVE_TRY(reserve_within_limit(size));
     if (budget_ != nullptr) memory.reservation = CLEAVE_TRY(budget_->reserve(size));
     try {
       memory.buffer.resize(size);
@@ -76,6 +90,7 @@ class PushChunker::Pool {
   }
 
   MemoryBudget* budget_;
+  MemoryBudget limit_;
   std::size_t largest_;
   std::size_t next_size_;
   std::mutex mutex_;

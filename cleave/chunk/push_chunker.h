@@ -36,6 +36,8 @@ struct BufferOptions {
   std::optional<std::uint64_t> expected_size = std::nullopt;
   // Takes blocks into account where it is set; must outlive the chunks.
   MemoryBudget* budget = nullptr;
+  // The most that blocks in use and blocks kept may be together, in bytes.
+  std::optional<std::size_t> limit = std::nullopt;
 };
 
 // Gives the chunks that one pass over the whole input would give, however it is sliced. Every byte
@@ -51,11 +53,12 @@ class PushChunker {
   PushChunker(PushChunker&&) noexcept;
   PushChunker& operator=(PushChunker&&) noexcept;
 
-  // Where the next input may be put: not empty, valid until the next call of anything but filled().
-  // Fails where the budget has no more (memory_limit_exceeded), or the system
+  // Where the next input may be put: not empty, valid until the next push() or room(). What was put
+  // there may be declared in parts, with calls of poll() between them. Fails where the budget has
+  // no more (memory_limit_exceeded), the limit is reached or the system has no more
   // (buffer_limit_exceeded); to be tried again once payloads were dropped.
   Result<MutableByteSpan> room();
-  // That many bytes, from the start of room(), are input now.
+  // That many more bytes, from the start of room(), are input now.
   void filled(std::size_t size);
 
   void push(Bytes input);

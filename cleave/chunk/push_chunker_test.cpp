@@ -158,6 +158,42 @@ TEST(PushChunker, KeepsToItsBudget) {
   EXPECT_EQ(budget.used(), 0U);
 }
 
+TEST(PushChunker, KeepsToItsLimit) {
+  const FastCdc fastcdc = make_fastcdc(kSmall);
+  const auto data = mixed_bytes(6, 100'000);
+  PushChunker chunker(fastcdc,
+                      {.strategy = BufferStrategy::fixed, .block_size = 20'000, .limit = 50'000});
+  std::vector<Chunk> chunks;
+  Result<MutableByteSpan> room;
+  for (ByteSpan rest = data; (room = chunker.room());) {
+    const std::size_t size = std::min(room->size(), rest.size());
+    read_into(chunker, rest.first(size));
+    rest = rest.subspan(size);
+    take_all(chunker, chunks);
+  }
+  EXPECT_TRUE(fails_with(room, ChunkingError::buffer_limit_exceeded));
+  EXPECT_EQ(test::message_of(room),
+            "buffer_limit_exceeded: attempted 60000 bytes, limit 50000 bytes");
+  chunks.clear();
+  EXPECT_TRUE(ok(chunker.room()));
+}
+
+TEST(PushChunker, TakesWhatWasReadInParts) {
+  const FastCdc fastcdc = make_fastcdc(kSmall);
+  const auto data = mixed_bytes(7, 50'000);
+  PushChunker chunker(fastcdc, {.strategy = BufferStrategy::fixed, .block_size = 60'000});
+  const MutableByteSpan room = chunker.room().value();
+  std::memcpy(room.data(), data.data(), data.size());
+  std::vector<Chunk> chunks;
+  for (std::size_t i = 0; i < data.size(); i += 1000) {
+    chunker.filled(1000);
+    take_all(chunker, chunks);
+  }
+  chunker.finish();
+  take_all(chunker, chunks);
+  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+}
+
 TEST(PushChunker, WhatDoesNotFitStaysPushed) {
   const FastCdc fastcdc = make_fastcdc(kSmall);
   MemoryBudget budget({.soft_bytes = 50'000, .hard_bytes = 50'000});

@@ -22,6 +22,7 @@ good_tree() {
   printf '#include "cleave/base/a.h"\n#include "cleave/hash/b.h"\n' > cleave/chunk/d.h
   printf '#include "cleave/chunk/internal/g.h"\n#include "internal/g.h"\n' > cleave/chunk/d.cpp
   printf '#include <zstd.h>\n#include "cleave/base/internal/f.h"\n' > cleave/chunk/internal/g.h
+  printf '#include <asio/post.hpp>\n' > cleave/chunk/async_chunk_stream.h
   printf '#include <CLI/CLI.hpp>\n#include "cleave/chunk/d.h"\nstd::cout << std::exit(1);\n' > cleave/cli/e.h
 }
 
@@ -58,6 +59,8 @@ expect 'third-party oneapi/tbb/task_arena.h' cleave/base/a.h '#include "oneapi/t
 expect 'third-party lmdb.h' cleave/base/v.h.in '#include <lmdb.h>'
 expect 'third-party curl/curl.h' cleave/base/a.h '#include <curl/curl.h>'
 expect 'third-party blake3.h' cleave/base/a.h '#include <blake3.h>'
+expect 'third-party asio/post.hpp' cleave/chunk/d.h '#include <asio/post.hpp>'
+expect 'would make the library need Asio' cleave/chunk/d.cpp '#include "cleave/chunk/async_chunk_stream.h"'
 expect 'internal header of chunk' cleave/cli/e.cpp '#include "cleave/chunk/internal/g.h"'
 expect 'internal header of base' cleave/chunk/d.h '#include "cleave/base/internal/f.h"'
 expect 'public header includes an internal header' cleave/chunk/d.h '#include "internal/g.h"'

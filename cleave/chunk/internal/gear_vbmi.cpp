@@ -351,7 +351,10 @@ CLEAVE_VBMI GearHit find(const GearTables& tables, ByteSpan data, std::uint64_t 
   std::size_t done = 0;
   std::uint64_t last = hash;
   while (data.size() - done >= kMinBlock) {
-    const BlockOf<Lanes> block(std::min(data.size() - done, block_size));
+    // Even parts, since each asks for as much of what follows as it is long.
+    const std::size_t rest = data.size() - done;
+    const std::size_t parts = (rest + block_size - 1) / block_size;
+    const BlockOf<Lanes> block((rest + parts - 1) / parts);
     const ByteSpan bytes = data.subspan(done, block.size);
     warm_up(kernel, block, bytes.data(), last);
     scan(kernel, block, bytes.data(), mask, candidates);
