@@ -11,11 +11,13 @@
 #include "tests/support/allocations.h"
 #include "tests/support/bytes.h"
 #include "tests/support/chunking.h"
+#include "tests/support/chunks.h"
 #include "tests/support/result.h"
 
 namespace cleave {
 namespace {
 
+using test::are_chunks_of;
 using test::equal;
 using test::fails_with;
 using test::make_fastcdc;
@@ -35,20 +37,6 @@ std::vector<Chunk> all_chunks(Source& source, const FastCdc& fastcdc) {
     if (!chunk) return chunks;
     chunks.push_back(*std::move(chunk));
   }
-}
-
-// The chunks are those of one pass over `data`, with its bytes in them.
-bool are_those_of(const std::vector<Chunk>& chunks, const FastCdc& fastcdc, ByteSpan data) {
-  const std::vector<Cut> cuts = cut_all(fastcdc, data);
-  if (chunks.size() != cuts.size()) return false;
-  std::uint64_t offset = 0;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    const Cut cut = {chunks[i].payload.size(), chunks[i].gear_hash};
-    if (chunks[i].offset != offset || cut != cuts[i]) return false;
-    if (!equal(chunks[i].payload, data.subspan(offset, cut.length))) return false;
-    offset += cut.length;
-  }
-  return true;
 }
 
 // Zeros without end, or so; with an error in the end where asked for.
@@ -91,7 +79,7 @@ RC_GTEST_PROP(ChunkStream, GivesTheChunksOfOnePassHoweverItIsSliced, (std::uint6
       std::nullopt, 0, 1, 1000, data.size() - std::min<std::size_t>(data.size(), 1), data.size(),
       data.size() + 1, std::uint64_t{1} << 40, ~std::uint64_t{0});
   SlicingSource source(data, [&] { return 1 + random() % most; }, claimed);
-  RC_ASSERT(are_those_of(all_chunks(source, fastcdc), fastcdc, data));
+  RC_ASSERT(are_chunks_of(all_chunks(source, fastcdc), fastcdc, data));
 }
 
 // Blocks of sizes drawn at random, each in memory of its own.
@@ -115,7 +103,7 @@ RC_GTEST_PROP(ChunkStream, GivesTheChunksOfOnePassFromBlocks, (std::uint64_t see
   const FastCdc fastcdc = make_fastcdc(test::any_options());
   const auto data = mixed_bytes(seed, *rc::gen::inRange<std::size_t>(0, 200'000));
   Blocks source(data, seed, *rc::gen::element<std::size_t>(1, 100, 5000, 100'000));
-  RC_ASSERT(are_those_of(all_chunks(source, fastcdc), fastcdc, data));
+  RC_ASSERT(are_chunks_of(all_chunks(source, fastcdc), fastcdc, data));
 }
 
 TEST(ChunkStream, OfAChunkOfExactlyTheMaximumEndsThere) {
@@ -124,7 +112,7 @@ TEST(ChunkStream, OfAChunkOfExactlyTheMaximumEndsThere) {
   SlicingSource source(zeros, [] { return 100; });
   const auto chunks = all_chunks(source, fastcdc);
   EXPECT_EQ(chunks.size(), 3U);
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, zeros));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, zeros));
 }
 
 TEST(ChunkStream, TakesChunksLargerThanItsUsualBlocks) {
@@ -132,7 +120,7 @@ TEST(ChunkStream, TakesChunksLargerThanItsUsualBlocks) {
       make_fastcdc({.min_size = 1 << 20, .avg_size = 4 << 20, .max_size = 16 << 20});
   const std::vector<std::byte> zeros((40 << 20) + 1);
   SlicingSource source(zeros, [] { return 3'000'000; });
-  EXPECT_TRUE(are_those_of(all_chunks(source, fastcdc), fastcdc, zeros));
+  EXPECT_TRUE(are_chunks_of(all_chunks(source, fastcdc), fastcdc, zeros));
 }
 
 TEST(ChunkStream, PayloadsOutliveTheStream) {
@@ -166,7 +154,7 @@ TEST(ChunkStream, GoesOnAfterItWasMoved) {
   first = std::move(second);
   while (take_from(first)) {
   }
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
 }
 
 TEST(ChunkStream, UsesItsBlocksAgain) {
@@ -193,7 +181,7 @@ TEST(ChunkStream, NeedsNoMoreForAShortInputThanTheInput) {
   const std::size_t before = test::allocated_bytes();
   const auto chunks = all_chunks(source, fastcdc);
   EXPECT_LT(test::allocated_bytes() - before, 3000U);
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
 }
 
 TEST(ChunkStream, StaysFailedWithTheSameError) {

@@ -10,12 +10,13 @@
 #include "tests/support/allocations.h"
 #include "tests/support/bytes.h"
 #include "tests/support/chunking.h"
+#include "tests/support/chunks.h"
 #include "tests/support/result.h"
 
 namespace cleave {
 namespace {
 
-using test::equal;
+using test::are_chunks_of;
 using test::fails_with;
 using test::make_fastcdc;
 using test::mixed_bytes;
@@ -32,20 +33,6 @@ void read_into(PushChunker& chunker, ByteSpan bytes) {
   ASSERT_GE(room.size(), bytes.size());
   std::memcpy(room.data(), bytes.data(), bytes.size());
   chunker.filled(bytes.size());
-}
-
-bool are_those_of(const std::vector<Chunk>& chunks, const FastCdc& fastcdc, ByteSpan data) {
-  std::uint64_t offset = 0;
-  std::size_t i = 0;
-  for (const Cut& cut : cut_all(fastcdc, data)) {
-    if (i == chunks.size() || chunks[i].offset != offset || chunks[i].gear_hash != cut.gear_hash ||
-        !equal(chunks[i].payload, data.subspan(offset, cut.length))) {
-      return false;
-    }
-    offset += cut.length;
-    ++i;
-  }
-  return i == chunks.size();
 }
 
 // Read and pushed in turn, in slices of all sizes.
@@ -73,7 +60,7 @@ RC_GTEST_PROP(PushChunker, GivesTheChunksOfOnePass, (std::uint64_t seed)) {
   }
   chunker.finish();
   take_all(chunker, chunks);
-  RC_ASSERT(are_those_of(chunks, fastcdc, data));
+  RC_ASSERT(are_chunks_of(chunks, fastcdc, data));
 }
 
 TEST(PushChunker, PushedBytesAreNotCopied) {
@@ -84,7 +71,7 @@ TEST(PushChunker, PushedBytesAreNotCopied) {
   chunker.finish();
   std::vector<Chunk> chunks;
   take_all(chunker, chunks);
-  ASSERT_TRUE(are_those_of(chunks, fastcdc, data));
+  ASSERT_TRUE(are_chunks_of(chunks, fastcdc, data));
   for (const Chunk& chunk : chunks) EXPECT_EQ(chunk.payload.data(), data.data() + chunk.offset);
 }
 
@@ -98,7 +85,7 @@ TEST(PushChunker, PayloadsOutliveIt) {
     chunker.finish();
     take_all(chunker, chunks);
   }
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
 }
 
 TEST(PushChunker, IsSmallBeforeThereIsInput) {
@@ -153,7 +140,7 @@ TEST(PushChunker, KeepsToItsBudget) {
     EXPECT_GT(refused, 1U);
     EXPECT_LE(budget.peak(), 50'000U);
   }
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
   chunks.clear();
   EXPECT_EQ(budget.used(), 0U);
 }
@@ -191,7 +178,7 @@ TEST(PushChunker, TakesWhatWasReadInParts) {
   }
   chunker.finish();
   take_all(chunker, chunks);
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
 }
 
 TEST(PushChunker, WhatDoesNotFitStaysPushed) {
@@ -221,7 +208,7 @@ TEST(PushChunker, WhatDoesNotFitStaysPushed) {
   chunker.finish();
   take_all(chunker, chunks);
   EXPECT_TRUE(refused);
-  EXPECT_TRUE(are_those_of(chunks, fastcdc, data));
+  EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
 }
 
 }  // namespace
