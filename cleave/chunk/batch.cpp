@@ -1,6 +1,6 @@
 #include "cleave/chunk/batch.h"
 
-#include <optional>
+#include <new>
 
 #include "cleave/base/file.h"
 #include "cleave/base/internal/fail.h"
@@ -13,8 +13,8 @@ namespace {
 // From here on a file is worth all threads.
 constexpr std::uint64_t kLargeFile = std::uint64_t{32} << 20;
 
-Result<std::vector<ChunkDescriptor>> describe_file(const PipelineOptions& options,
-                                                   const std::filesystem::path& path) {
+Result<std::vector<ChunkDescriptor>> try_to_describe(const PipelineOptions& options,
+                                                     const std::filesystem::path& path) {
   FileSource file = CLEAVE_TRY(FileSource::open(path));
   ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder(options).build());
   std::vector<ChunkDescriptor> chunks;
@@ -25,6 +25,16 @@ Result<std::vector<ChunkDescriptor>> describe_file(const PipelineOptions& option
   }));
   CLEAVE_TRY(file.check_unchanged());
   return chunks;
+}
+
+// An executor's work must not throw.
+Result<std::vector<ChunkDescriptor>> describe_file(const PipelineOptions& options,
+                                                   const std::filesystem::path& path) {
+  try {
+    return try_to_describe(options, path);
+  } catch (const std::bad_alloc&) {
+    return fail(IoError::out_of_memory);
+  }
 }
 
 }  // namespace
@@ -50,7 +60,7 @@ std::vector<Result<std::vector<ChunkDescriptor>>> describe_files(
   for (std::size_t i = 0; i < paths.size(); ++i) {
     // What cannot be looked at will say why when it is opened.
     const auto info = file_info(paths[i], FollowSymlinks::yes);
-    const std::uint64_t size = info ? info->size : 0;
+    const std::uint64_t size = info && info->type == FileType::regular ? info->size : 0;
     (size < kLargeFile ? small : large).push_back(i);
     total += size;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cleave/base/internal/fail.h"
 #include "cleave/base/pipeline.h"
 #include "cleave/chunk/chunk_stream.h"
 #include "cleave/codec/zstd.h"
@@ -16,9 +17,12 @@ namespace {
 // Chunks travel in groups of about this size, so that small ones cost no more than large ones.
 constexpr std::size_t kGroupBytes = std::size_t{1} << 20;
 constexpr std::size_t kGroupsPerThread = 3;
+constexpr std::size_t kMaxGroupsPerThread = 64;
 
 struct Group {
   std::vector<ProcessedChunk> chunks;
+  // What is wrong with the chunk behind these.
+  std::optional<Error> failure;
   Buffer frame;
   Buffer frames;
   std::vector<std::size_t> frame_sizes;
@@ -37,7 +41,7 @@ class ChunkPipeline::Implementation {
     const std::size_t threads = options_.executor->concurrency();
     const std::size_t wanted = options_.max_in_flight == 0 ? kGroupsPerThread * threads
                                                            : options_.max_in_flight / kGroupBytes;
-    groups_.resize(std::max<std::size_t>(wanted, 1));
+    groups_.resize(std::clamp<std::size_t>(wanted, 1, kMaxGroupsPerThread * threads));
   }
 
   template <class Source>
@@ -45,9 +49,10 @@ class ChunkPipeline::Implementation {
     ChunkStream stream(source, fastcdc_, options_.buffers);
     const auto from_stream = [&](Group& group) { return take(stream, group); };
     const auto hashed = [&](Group& group) -> Result<> {
-      for (ProcessedChunk& item : group.chunks) {
+      for (std::size_t i = 0; i < group.chunks.size(); ++i) {
+        ProcessedChunk& item = group.chunks[i];
         item.hash = hash(options_.algorithm, item.chunk.payload);
-        CLEAVE_TRY(item.chunk.payload.check());
+        if (auto whole = item.chunk.payload.check(); !whole) return end_at(group, i, whole);
       }
       return {};
     };
@@ -65,21 +70,39 @@ class ChunkPipeline::Implementation {
   Result<bool> take(ChunkStream& stream, Group& group) {
     if (options_.progress != nullptr) CLEAVE_TRY(options_.progress->check());
     group.chunks.clear();
+    group.failure.reset();
     for (std::size_t size = 0; size < kGroupBytes;) {
-      auto chunk = CLEAVE_TRY(stream.next());
-      if (!chunk) break;
-      size += chunk->payload.size();
-      group.chunks.push_back({*std::move(chunk), {}, {}});
+      auto chunk = stream.next();
+      if (!chunk) {
+        group.failure = chunk.error();
+        break;
+      }
+      if (!*chunk) break;
+      size += (*chunk)->payload.size();
+      group.chunks.push_back({**std::move(chunk), {}, {}});
     }
-    return !group.chunks.empty();
+    return !group.chunks.empty() || group.failure;
+  }
+
+  // The chunks before the one that failed are still passed on, and then the error.
+  static Result<> end_at(Group& group, std::size_t failed, const Result<>& why) {
+    group.chunks.resize(failed);
+    group.failure = why.error();
+    return {};
   }
 
   Result<> compress(Group& group) {
     if (!options_.zstd_level) return {};
     group.frames.clear();
     group.frame_sizes.clear();
-    for (const ProcessedChunk& item : group.chunks) {
-      CLEAVE_TRY(zstd_compress_into(item.chunk.payload, *options_.zstd_level, group.frame));
+    for (std::size_t i = 0; i < group.chunks.size(); ++i) {
+      const Bytes& payload = group.chunks[i].chunk.payload;
+      Result<> done = zstd_compress_into(payload, *options_.zstd_level, group.frame);
+      if (done) done = payload.check();
+      if (!done) {
+        CLEAVE_TRY(end_at(group, i, done));
+        break;
+      }
       group.frames.append(group.frame.span());
       group.frame_sizes.push_back(group.frame.size());
     }
@@ -97,6 +120,7 @@ class ChunkPipeline::Implementation {
       if (options_.progress != nullptr) options_.progress->advance(item.chunk.payload.size());
     }
     group.chunks.clear();
+    if (group.failure) return fail(*std::exchange(group.failure, std::nullopt));
     return {};
   }
 

@@ -19,7 +19,7 @@ namespace cleave {
 
 // A chunk that has passed through a pipeline.
 struct ProcessedChunk {
-  Chunk chunk;
+  Chunk chunk;  // whoever reads the payload of a mapped file itself asks for its check() afterwards
   Digest hash;
   // One zstd frame; empty when the pipeline does not compress. Valid during the call only.
   ByteSpan compressed;
@@ -29,16 +29,17 @@ struct PipelineOptions {
   ChunkingOptions chunking = {};
   HashAlgorithm algorithm = HashAlgorithm::sha256;
   std::optional<int> zstd_level = std::nullopt;  // nothing: chunks are not compressed
-  // Chunks on their way at once, in bytes (about): the source waits while there are more. 0: some
-  // MiB for each thread.
+  // Chunks on their way at once: the source waits while there are more. In bytes, in steps of 1 MiB
+  // and one chunk; at most some 64 MiB for each thread. 0: 3 MiB for each.
   std::size_t max_in_flight = 0;
   BufferOptions buffers = {};
-  Executor* executor = nullptr;  // not owned; nothing: an own one, of `threads` threads
+  // Not owned, outlives the pipeline; nothing: an own one, of `threads` threads.
+  Executor* executor = nullptr;
   std::size_t threads = 0;       // as for make_executor()
   Progress* progress = nullptr;  // not owned; counts bytes, and ends the run (IoError::interrupted)
 };
 
-// Runs any number of inputs, one after another, with the memory of those before.
+// Runs any number of inputs, one after another.
 class ChunkPipeline {
  public:
   using Sink = FunctionRef<Result<>(const ProcessedChunk&)>;
@@ -48,7 +49,8 @@ class ChunkPipeline {
   ChunkPipeline& operator=(ChunkPipeline&&) noexcept;
 
   // Gives `sink` every chunk in the order of the input, one at a time, on any thread. An error of
-  // the source, of the sink or of a stage ends the run, after the chunks that come before it.
+  // the source, of the sink or of a stage ends the run, after the chunks that come before it. The
+  // sink must not throw, nor wait for work on the same executor.
   Result<> run(ByteSource& source, Sink sink);
   // The same, without copying from the source's blocks (see ChunkStream). A mapped file that
   // shrinks is file_changed.

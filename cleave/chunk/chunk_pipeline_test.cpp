@@ -8,6 +8,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "cleave/base/internal/fail.h"
+#include "cleave/chunk/chunk_stream.h"
 #include "cleave/chunk/chunker.h"
 #include "cleave/codec/zstd.h"
 #include "tests/support/bytes.h"
@@ -85,18 +86,28 @@ TEST(ChunkPipeline, Compresses) {
 }
 #endif
 
-TEST(ChunkPipeline, AnErrorComesBehindTheChunksBeforeIt) {
+TEST(ChunkPipeline, AnErrorComesBehindAllChunksBeforeIt) {
   const auto data = mixed_bytes(2, 3'000'000);
-  auto pipeline = PipelineBuilder().chunking(kSmall).threads(2).build().value();
-  FailsAt source(data);
-  std::uint64_t size = 0;
-  const auto done = pipeline.run(source, [&](const ProcessedChunk& item) -> Result<> {
-    EXPECT_EQ(item.chunk.offset, size);
-    size += item.chunk.payload.size();
-    return {};
-  });
-  EXPECT_TRUE(fails_with(done, IoError::io_error));
-  EXPECT_LT(size, data.size());
+  const FastCdc fastcdc = FastCdc::create(kSmall).value();
+  FailsAt reference_source(data);
+  ChunkStream reference(reference_source, fastcdc);
+  std::uint64_t expected = 0;
+  for (auto chunk = reference.next(); chunk; chunk = reference.next()) {
+    expected += (*chunk)->payload.size();
+  }
+  ASSERT_GT(expected, 2'900'000U);
+  for (const std::size_t threads : {1U, 2U, 5U}) {
+    auto pipeline = PipelineBuilder().chunking(kSmall).threads(threads).build().value();
+    FailsAt source(data);
+    std::uint64_t size = 0;
+    const auto done = pipeline.run(source, [&](const ProcessedChunk& item) -> Result<> {
+      EXPECT_EQ(item.chunk.offset, size);
+      size += item.chunk.payload.size();
+      return {};
+    });
+    EXPECT_TRUE(fails_with(done, IoError::io_error));
+    EXPECT_EQ(size, expected);
+  }
 }
 
 TEST(ChunkPipeline, TheSinkEndsIt) {

@@ -22,8 +22,8 @@ struct ChunkDescriptor {
 // The ends of all chunks of `data`, in order; none for no data. O(n), one pass.
 std::vector<Cut> cut_all(const FastCdc& fastcdc, ByteSpan data);
 
-// The same, by all threads of `executor` where there is enough data. Some chunks are cut twice;
-// where the data never let chunks end (zeros), all of them.
+// The same, by all threads of `executor` where there is enough data. A few chunks are cut
+// twice; where the data never let chunks end (zeros), all of them, and it takes longer than alone.
 std::vector<Cut> cut_all(Executor& executor, const FastCdc& fastcdc, ByteSpan data);
 
 // The chunks of `data` with their digests, cut and hashed by `threads`; on the calling thread

@@ -71,7 +71,7 @@ alignas(64) const std::array<std::uint64_t, 256> kGear = {
     0x8e3e4221d3614413, 0xef14d0d86bf1a22c, 0xe1d830d3f16c5ddb, 0xaabd2b2a451504e1,
 };
 
-// Spread so that a mask looks at a window of 48 bytes. The first four are never reached: averages
+// Spread so that a mask looks at a window of 48 bytes. The first five are never reached: averages
 // start at 256 = 2^8, less at most three levels.
 const std::array<std::uint64_t, 26> kMasks = {
     0,

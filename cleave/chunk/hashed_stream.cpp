@@ -3,6 +3,8 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -34,21 +36,33 @@ class HashedStream::Implementation::Alone final : public Implementation {
   template <class Source>
   Alone(Source& source, const FastCdc& fastcdc, const PipelineOptions& options)
       : algorithm_(options.algorithm),
+        progress_(options.progress),
         fastcdc_(fastcdc),
         stream_(source, fastcdc_, options.buffers) {}
 
   Result<std::optional<HashedChunk>> next() override {
+    if (failure_) return fail(*failure_);
+    auto chunk = take();
+    if (!chunk) failure_ = chunk.error();
+    return chunk;
+  }
+
+ private:
+  Result<std::optional<HashedChunk>> take() {
+    if (progress_ != nullptr) CLEAVE_TRY(progress_->check());
     auto chunk = CLEAVE_TRY(stream_.next());
     if (!chunk) return std::nullopt;
     const Digest digest = hash(algorithm_, chunk->payload);
     CLEAVE_TRY(chunk->payload.check());
+    if (progress_ != nullptr) progress_->advance(chunk->payload.size());
     return HashedChunk{digest, *std::move(chunk)};
   }
 
- private:
   HashAlgorithm algorithm_;
+  Progress* progress_;
   FastCdc fastcdc_;
   ChunkStream stream_;
+  std::optional<Error> failure_;
 };
 
 // A thread runs the pipeline into a queue.
@@ -89,23 +103,33 @@ class HashedStream::Implementation::Behind final : public Implementation {
 
   template <class Source>
   void run(Source& source) {
-    const Result<> outcome = pipeline_.run(source, [&](const ProcessedChunk& processed) {
-      std::unique_lock lock(mutex_);
-      room_.wait(lock, [&] {
-        return stopped_ || (queued_bytes_ < kMaxQueuedBytes && queue_.size() < kMaxQueuedChunks);
-      });
-      if (stopped_) return Result<>(fail(IoError::interrupted));
-      queued_bytes_ += processed.chunk.payload.size();
-      queue_.push_back({processed.hash, processed.chunk});
-      lock.unlock();
-      filled_.notify_all();
-      return Result<>();
-    });
+    Result<> outcome;
+    try {
+      outcome = pipeline_.run(source, [this](const ProcessedChunk& chunk) { return queue(chunk); });
+    } catch (const std::bad_alloc&) {
+      outcome = fail(IoError::out_of_memory);
+    } catch (const std::system_error& problem) {
+      outcome =
+          fail(error(IoError::io_error, "start threads").with_os_error(problem.code().value()));
+    }
     {
       const std::lock_guard lock(mutex_);
       outcome_ = outcome;
     }
     filled_.notify_all();
+  }
+
+  Result<> queue(const ProcessedChunk& processed) {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [&] {
+      return stopped_ || (queued_bytes_ < kMaxQueuedBytes && queue_.size() < kMaxQueuedChunks);
+    });
+    if (stopped_) return fail(IoError::interrupted);
+    queued_bytes_ += processed.chunk.payload.size();
+    queue_.push_back({processed.hash, processed.chunk});
+    lock.unlock();
+    filled_.notify_all();
+    return {};
   }
 
   std::deque<HashedChunk> ready_;  // the caller's
@@ -134,10 +158,17 @@ Result<HashedStream> HashedStream::make(Source& source, const PipelineOptions& o
     const FastCdc fastcdc = CLEAVE_TRY(FastCdc::create(options.chunking));
     return HashedStream(std::make_unique<Implementation::Alone>(source, fastcdc, options));
   }
-  PipelineOptions without_compression = options;
-  without_compression.zstd_level.reset();
-  ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder(without_compression).build());
-  return HashedStream(std::make_unique<Implementation::Behind>(source, std::move(pipeline)));
+  PipelineOptions own = options;
+  own.zstd_level.reset();
+  // Its threads wait for the caller, who may need the others for that.
+  own.executor = nullptr;
+  own.threads = threads;
+  ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder(own).build());
+  try {
+    return HashedStream(std::make_unique<Implementation::Behind>(source, std::move(pipeline)));
+  } catch (const std::system_error& problem) {
+    return fail(error(IoError::io_error, "start a thread").with_os_error(problem.code().value()));
+  }
 }
 
 Result<HashedStream> HashedStream::create(ByteSource& source, const PipelineOptions& options) {

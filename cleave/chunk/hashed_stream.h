@@ -16,14 +16,15 @@ struct HashedChunk {
   Chunk chunk;
 };
 
-// Runs a ChunkPipeline behind the caller's back; with one thread, does the work in next(). The
-// options' zstd_level is not used.
+// Runs a ChunkPipeline behind the caller's back; with one thread, does the work in next(). Of the
+// options, zstd_level is not used, and of an executor only how many threads it has: threads that
+// wait for the caller are the stream's own. Chunks come in groups of about 1 MiB.
 class HashedStream {
  public:
   // `source` is read by other threads, and must outlive the stream.
   static Result<HashedStream> create(ByteSource& source, const PipelineOptions& options);
   static Result<HashedStream> create(BlockSource& source, const PipelineOptions& options);
-  // Ends the work in progress; waits for the read that is under way.
+  // Ends the work in progress; waits for the source to have given what makes a group.
   ~HashedStream();
   HashedStream(HashedStream&&) noexcept;
   HashedStream& operator=(HashedStream&&) noexcept;

@@ -58,7 +58,8 @@ class SegmentedCut {
   void build_bridge(std::size_t segment) {
     if (chains_[segment].empty()) return;
     End last = chains_[segment].back();
-    while (last.offset < data_.size() && bridges_[segment].size() < kMaxBridge &&
+    const std::uint64_t end = begin_of(segment + 2);
+    while (last.offset < end && bridges_[segment].size() < kMaxBridge &&
            find_in_chain(segment + 1, last.offset) == chains_[segment + 1].end()) {
       bridges_[segment].push_back(last = cut_from(last.offset));
     }

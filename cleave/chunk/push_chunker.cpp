@@ -55,14 +55,21 @@ class PushChunker::Pool {
         if (memory.buffer.size() >= std::max(size, std::min(next_size_, largest_))) return memory;
       }
     }
-    const std::size_t wanted = std::max(size, next_size_);
-    next_size_ = std::min(2 * wanted, std::max(largest_, wanted));
-    return allocate(wanted);
+    // Where there is no room for a large one, a smaller one will do.
+    std::size_t wanted = std::max(size, next_size_);
+    auto memory = allocate(wanted);
+    while (!memory && wanted / 2 >= std::max(size, kFirstBlock)) memory = allocate(wanted /= 2);
+    if (memory) next_size_ = std::min(2 * wanted, std::max(largest_, wanted));
+    return memory;
   }
 
-  void give_back(Memory&& memory) {
+  void give_back(Memory&& memory) noexcept {
     const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(memory));
+    try {
+      idle_.push_back(std::move(memory));
+    } catch (const std::bad_alloc&) {
+      // Then it is freed.
+    }
   }
 
  private:
@@ -140,10 +147,11 @@ void PushChunker::filled(std::size_t size) { end_ += size; }
 
 void PushChunker::push(Bytes input) { pushed_ = std::move(input); }
 
-Result<> PushChunker::hold(ByteSpan bytes) {
+Result<> PushChunker::hold(const Bytes& bytes) {
   if (bytes.empty()) return {};
   CLEAVE_TRY(make_room(bytes.size()));
   std::memcpy(memory_.data() + end_, bytes.data(), bytes.size());
+  CLEAVE_TRY(bytes.check());  // of the copy nobody could tell any more
   end_ += bytes.size();
   return {};
 }
@@ -192,7 +200,7 @@ Result<std::optional<Chunk>> PushChunker::poll_pushed() {
     pushed_ = pushed_.slice(taken, pushed_.size() - taken);
     return chunk;
   }
-  if (auto kept = hold(pushed_.span().first(taken)); !kept) {
+  if (auto kept = hold(pushed_.slice(0, taken)); !kept) {
     scan_ = before;
     return fail(kept.error());
   }

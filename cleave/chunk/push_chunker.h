@@ -34,7 +34,7 @@ struct BufferOptions {
   // How much input there will be, where that is known. A hint: a small input gets a block that just
   // holds it.
   std::optional<std::uint64_t> expected_size = std::nullopt;
-  // Takes blocks into account where it is set; must outlive the chunks.
+  // Takes blocks into account where it is set; must outlive the chunker and its chunks.
   MemoryBudget* budget = nullptr;
   // The most that blocks in use and blocks kept may be together, in bytes.
   std::optional<std::size_t> limit = std::nullopt;
@@ -80,7 +80,7 @@ class PushChunker {
   Result<std::optional<Chunk>> poll_pushed();
   std::optional<Cut> search(ByteSpan next);
   Result<> make_room(std::size_t size);
-  Result<> hold(ByteSpan bytes);
+  Result<> hold(const Bytes& bytes);
 
   const FastCdc* fastcdc_;
   std::shared_ptr<Pool> pool_;

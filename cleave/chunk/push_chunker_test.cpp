@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "cleave/base/internal/fail.h"
 #include "cleave/chunk/chunker.h"
 #include "tests/support/allocations.h"
 #include "tests/support/bytes.h"
@@ -209,6 +210,35 @@ TEST(PushChunker, WhatDoesNotFitStaysPushed) {
   take_all(chunker, chunks);
   EXPECT_TRUE(refused);
   EXPECT_TRUE(are_chunks_of(chunks, fastcdc, data));
+}
+
+TEST(PushChunker, MakesDoWithSmallerBlocksWhereTheLimitIsLow) {
+  const FastCdc fastcdc = make_fastcdc(kSmall);
+  const auto data = mixed_bytes(6, 3'000'000);
+  PushChunker chunker(fastcdc, {.limit = 400'000});
+  std::uint64_t size = 0;
+  for (ByteSpan rest = data; !rest.empty();) {
+    const auto room = chunker.room();
+    ASSERT_TRUE(ok(room));
+    const ByteSpan slice = rest.first(std::min(room->size(), rest.size()));
+    read_into(chunker, slice);
+    rest = rest.subspan(slice.size());
+    if (rest.empty()) chunker.finish();
+    while (const auto chunk = chunker.poll().value()) size += chunk->payload.size();
+  }
+  EXPECT_EQ(size, data.size());
+}
+
+// Says that its bytes are no longer what they were.
+TEST(PushChunker, DoesNotCopyWhatHasChanged) {
+  struct Changed final : BytesOwner {
+    Result<> check() const override { return fail(IoError::file_changed); }
+  };
+  const FastCdc fastcdc = make_fastcdc(kSmall);
+  const auto data = mixed_bytes(7, 50);
+  PushChunker chunker(fastcdc);
+  chunker.push(Bytes(data, std::make_shared<const Changed>()));
+  EXPECT_TRUE(fails_with(chunker.poll(), IoError::file_changed));
 }
 
 }  // namespace

@@ -15,9 +15,9 @@ namespace {
 Result<ExitCode> run(const Context& context) {
   const auto kernels = FastCdc::kernels();
   const std::string_view used = FastCdc::default_kernel().name;
-  Json levels = Json::array();
-  for (const CpuLevel level : cpu_levels()) levels.push_back(cpu_level_name(level));
   if (context.json) {
+    Json levels = Json::array();
+    for (const CpuLevel level : cpu_levels()) levels.push_back(cpu_level_name(level));
     Json json = {{"level", cpu_level_name(cpu_level())},
                  {"levels", levels},
                  {"cores", available_cores()},
@@ -30,7 +30,7 @@ Result<ExitCode> run(const Context& context) {
     print_json(json);
     return kDone;
   }
-  fmt::print("{} of {} cores used; level {}\n\n", default_threads(context.threads),
+  fmt::print("{} threads, {} cores; level {}\n\n", default_threads(context.threads),
              available_cores(), cpu_level_name(cpu_level()));
   Table table({{"WORK"}, {"KERNEL"}, {"NEEDS"}, {"USED"}});
   for (const auto& kernel : kernels) {

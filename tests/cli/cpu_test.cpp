@@ -28,7 +28,7 @@ TEST_F(Cpu, EveryLevelIsUsedWhenAskedFor) {
 
 TEST_F(Cpu, ForPeopleATable) {
   const std::string table = done({"cpu", "-j", "1"});
-  EXPECT_THAT(table, HasSubstr("1 of "));
+  EXPECT_THAT(table, HasSubstr("1 threads, "));
   EXPECT_THAT(table, HasSubstr("fastcdc  scalar"));
 }
 
