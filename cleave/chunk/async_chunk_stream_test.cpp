@@ -225,7 +225,7 @@ TEST(AsyncChunkStream, KeepsToItsBufferLimit) {
   const Taken kept = take(context, stream, fastcdc, options);  // keeps all payloads
   ASSERT_TRUE(kept.failure);
   EXPECT_EQ(kept.failure->message(),
-            "buffer_limit_exceeded: attempted 1250000 bytes, limit 1200000 bytes");
+            "buffer_limit_exceeded: attempted 1500000 bytes, limit 1200000 bytes");
   EXPECT_GT(kept.chunks.size(), 10U);
 
   // It is of the stream, and not of the input.

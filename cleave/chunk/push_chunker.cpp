@@ -42,6 +42,7 @@ class PushChunker::Pool {
       : budget_(options.budget),
         limit_(limits_of(options)),
         largest_(std::max(options.block_size, 2 * max_chunk)),
+        adaptive_(options.strategy == BufferStrategy::adaptive),
         next_size_(first_size(options, largest_)) {}
 
   // At least `size` bytes.
@@ -58,7 +59,9 @@ class PushChunker::Pool {
     // Where there is no room for a large one, a smaller one will do.
     std::size_t wanted = std::max(size, next_size_);
     auto memory = allocate(wanted);
-    while (!memory && wanted / 2 >= std::max(size, kFirstBlock)) memory = allocate(wanted /= 2);
+    while (!memory && adaptive_ && wanted / 2 >= std::max(size, kFirstBlock)) {
+      memory = allocate(wanted /= 2);
+    }
     if (memory) next_size_ = std::min(2 * wanted, std::max(largest_, wanted));
     return memory;
   }
@@ -99,6 +102,7 @@ class PushChunker::Pool {
   MemoryBudget* budget_;
   MemoryBudget limit_;
   std::size_t largest_;
+  bool adaptive_;
   std::size_t next_size_;
   std::mutex mutex_;
   std::vector<Memory> idle_;

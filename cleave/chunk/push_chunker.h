@@ -21,7 +21,9 @@ struct Chunk {
 
 // How the blocks that input is read into are sized.
 enum class BufferStrategy : std::uint8_t {
-  adaptive,      // small for a small input, twice as large whenever one has filled up
+  // Small for a small input, twice as large whenever one has filled up, smaller again where a limit
+  // leaves no room.
+  adaptive,
   fixed,         // all of block_size
   preallocated,  // the same, with the first one there before the input
 };
