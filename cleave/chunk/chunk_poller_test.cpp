@@ -1,7 +1,7 @@
 #include "cleave/chunk/chunk_poller.h"
 
 #include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <future>
 #include <random>
 #include <vector>
@@ -30,7 +30,7 @@ const ChunkingOptions kSmall = {.min_size = 64, .avg_size = 256, .max_size = 102
 void read_some(ChunkPoller& poller, ByteSpan& rest, std::size_t size) {
   const MutableByteSpan room = poller.room().value();
   size = std::min({size, rest.size(), room.size()});
-  std::memcpy(room.data(), rest.data(), size);
+  std::ranges::copy(rest.first(size), room.begin());
   rest = rest.subspan(size);
   poller.filled(size);
 }
