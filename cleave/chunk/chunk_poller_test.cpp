@@ -1,7 +1,7 @@
 #include "cleave/chunk/chunk_poller.h"
 
-#include <cerrno>
 #include <algorithm>
+#include <cerrno>
 #include <future>
 #include <random>
 #include <vector>
