@@ -77,9 +77,10 @@ class ChunkPipeline::Implementation {
         group.failure = chunk.error();
         break;
       }
-      if (!*chunk) break;
-      size += (*chunk)->payload.size();
-      group.chunks.push_back({**std::move(chunk), {}, {}});
+      std::optional<Chunk>& found = *chunk;
+      if (!found) break;
+      size += found->payload.size();
+      group.chunks.push_back({*std::move(found), {}, {}});
     }
     return !group.chunks.empty() || group.failure;
   }
@@ -120,7 +121,7 @@ class ChunkPipeline::Implementation {
       if (options_.progress != nullptr) options_.progress->advance(item.chunk.payload.size());
     }
     group.chunks.clear();
-    if (group.failure) return fail(*std::exchange(group.failure, std::nullopt));
+    if (group.failure) return fail(*group.failure);
     return {};
   }
 

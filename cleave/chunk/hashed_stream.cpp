@@ -93,7 +93,7 @@ class HashedStream::Implementation::Behind final : public Implementation {
   Result<> take_queued() {
     std::unique_lock lock(mutex_);
     filled_.wait(lock, [&] { return !queue_.empty() || outcome_; });
-    if (queue_.empty()) return *outcome_;
+    if (queue_.empty()) return *outcome_;  // NOLINT(bugprone-unchecked-optional-access): waited for
     std::swap(ready_, queue_);
     queued_bytes_ = 0;
     lock.unlock();

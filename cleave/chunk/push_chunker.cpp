@@ -70,8 +70,7 @@ class PushChunker::Pool {
     const std::lock_guard lock(mutex_);
     try {
       idle_.push_back(std::move(memory));
-    } catch (const std::bad_alloc&) {
-      // Then it is freed.
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is freed
     }
   }
 
