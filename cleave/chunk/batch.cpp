@@ -19,8 +19,7 @@ Result<std::vector<ChunkDescriptor>> try_to_describe(const PipelineOptions& opti
   ChunkPipeline pipeline = CLEAVE_TRY(PipelineBuilder(options).build());
   std::vector<ChunkDescriptor> chunks;
   CLEAVE_TRY(pipeline.run(file, [&](const ProcessedChunk& item) -> Result<> {
-    const Chunk& chunk = item.chunk;
-    chunks.push_back({item.hash, chunk.offset, chunk.payload.size(), chunk.gear_hash});
+    chunks.push_back(describe(item));
     return {};
   }));
   CLEAVE_TRY(file.check_unchanged());

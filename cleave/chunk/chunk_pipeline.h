@@ -11,6 +11,7 @@
 #include "cleave/base/executor.h"
 #include "cleave/base/function_ref.h"
 #include "cleave/base/io.h"
+#include "cleave/chunk/chunker.h"
 #include "cleave/chunk/push_chunker.h"
 #include "cleave/hash/hash.h"
 #include "cleave/observe/progress.h"
@@ -24,6 +25,11 @@ struct ProcessedChunk {
   // One zstd frame; empty when the pipeline does not compress. Valid during the call only.
   ByteSpan compressed;
 };
+
+// The chunk without its payload.
+inline ChunkDescriptor describe(const ProcessedChunk& item) {
+  return {item.hash, item.chunk.offset, item.chunk.payload.size(), item.chunk.gear_hash};
+}
 
 struct PipelineOptions {
   ChunkingOptions chunking = {};

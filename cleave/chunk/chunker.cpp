@@ -42,10 +42,11 @@ std::vector<Cut> cut_all(const FastCdc& fastcdc, ByteSpan data) {
   return cuts;
 }
 
-std::vector<ChunkDescriptor> describe_chunks(Executor& threads, const FastCdc& fastcdc,
+std::vector<ChunkDescriptor> describe_chunks(Executor& executor, const FastCdc& fastcdc,
                                              HashAlgorithm algorithm, ByteSpan data) {
-  const auto alone = make_inline_executor();
-  Executor& executor = data.size() < settings().parallel_threshold ? *alone : threads;
+  if (executor.concurrency() > 1 && data.size() < settings().parallel_threshold) {
+    return describe_chunks(*make_inline_executor(), fastcdc, algorithm, data);
+  }
   const std::vector<Cut> cuts = cut_all(executor, fastcdc, data);
   std::vector<ChunkDescriptor> chunks;
   chunks.reserve(cuts.size());

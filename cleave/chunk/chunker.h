@@ -26,9 +26,9 @@ std::vector<Cut> cut_all(const FastCdc& fastcdc, ByteSpan data);
 // twice; where the data never let chunks end (zeros), all of them, and it takes longer than alone.
 std::vector<Cut> cut_all(Executor& executor, const FastCdc& fastcdc, ByteSpan data);
 
-// The chunks of `data` with their digests, cut and hashed by `threads`; on the calling thread
+// The chunks of `data` with their digests, cut and hashed on `executor`; on the calling thread
 // alone where there is less than CLEAVE_PARALLEL_THRESHOLD.
-std::vector<ChunkDescriptor> describe_chunks(Executor& threads, const FastCdc& fastcdc,
+std::vector<ChunkDescriptor> describe_chunks(Executor& executor, const FastCdc& fastcdc,
                                              HashAlgorithm algorithm, ByteSpan data);
 
 }  // namespace cleave

@@ -9,12 +9,11 @@
 namespace cleave {
 
 std::vector<KernelInfo> FastCdc::kernels() {
-  std::vector<KernelInfo> infos;
-  for (const GearKernel& kernel : gear_kernels()) infos.push_back({kernel.name, kernel.needs});
-  return infos;
+  const auto kernels = gear_kernels();
+  return {kernels.begin(), kernels.end()};
 }
 
-KernelInfo FastCdc::default_kernel() { return {gear_kernel().name, gear_kernel().needs}; }
+KernelInfo FastCdc::default_kernel() { return gear_kernel(); }
 
 Result<FastCdc> FastCdc::create(const ChunkingOptions& options) {
   return create(options, gear_kernel());

@@ -54,9 +54,8 @@ Result<ExitCode> run(Context& context, const Flags& flags) {
   std::vector<ChunkDescriptor> chunks;
   std::uint64_t size = 0;
   CLEAVE_TRY(pipeline.run(input, [&](const ProcessedChunk& item) -> Result<> {
-    const std::size_t length = item.chunk.payload.size();
-    chunks.push_back({item.hash, item.chunk.offset, length, item.chunk.gear_hash});
-    size += length;
+    chunks.push_back(describe(item));
+    size += chunks.back().length;
     return {};
   }));
   CLEAVE_TRY(input.check_unchanged());

@@ -11,11 +11,11 @@ namespace cleave {
 namespace {
 
 constexpr std::array kKernels = {
-    GearKernel{"scalar", CpuLevel::scalar, gear_find_scalar},
-    GearKernel{"interleaved", CpuLevel::neon, gear_find_interleaved},
+    GearKernel{{"scalar", CpuLevel::scalar}, gear_find_scalar},
+    GearKernel{{"interleaved", CpuLevel::neon}, gear_find_interleaved},
 #if defined(__x86_64__)
-    GearKernel{"interleaved", CpuLevel::avx2, gear_find_interleaved},
-    GearKernel{"vbmi", CpuLevel::avx512vbmi, gear_find_vbmi},
+    GearKernel{{"interleaved", CpuLevel::avx2}, gear_find_interleaved},
+    GearKernel{{"vbmi", CpuLevel::avx512vbmi}, gear_find_vbmi},
 #endif
 };
 

@@ -14,6 +14,7 @@
 
 #include "cleave/base/bytes.h"
 #include "cleave/base/cpu.h"
+#include "cleave/chunk/fastcdc.h"
 
 namespace cleave {
 
@@ -38,9 +39,7 @@ struct GearHit {
 using GearFind = GearHit (*)(const GearTables& tables, ByteSpan data, std::uint64_t hash,
                              std::uint64_t mask);
 
-struct GearKernel {
-  std::string_view name;
-  CpuLevel needs;
+struct GearKernel : KernelInfo {
   GearFind find;
 };
 
