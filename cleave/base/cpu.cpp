@@ -31,6 +31,7 @@ std::vector<CpuLevel> detect() {
   return levels;
 }
 
+// settings() keeps only the name of a level that the machine has.
 CpuLevel choose() { return cpu_level_of_name(settings().cpu).value_or(cpu_levels().back()); }
 
 }  // namespace
